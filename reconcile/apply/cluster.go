@@ -56,7 +56,9 @@ type BusyError struct {
 }
 
 // Error gives the server's words.
-func (e *BusyError) Error() string { return fmt.Sprintf("server busy, retry after %s: %v", e.After, e.Err) }
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("server busy, retry after %s: %v", e.After, e.Err)
+}
 
 // Unwrap gives the server's answer.
 func (e *BusyError) Unwrap() error { return e.Err }

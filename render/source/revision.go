@@ -8,7 +8,18 @@ package source
 
 import "time"
 
-// Revision is one commit of one repository.
+// Chart names one version of a chart of a registry.
+type Chart struct {
+	Repo    string `json:"repo"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Digest is that of the archive, "sha256:…"; empty until it is known.
+	Digest string `json:"digest,omitempty"`
+}
+
+// Revision is one commit of one repository, or, for an app that is only a
+// registry chart, one version of that chart; an app that takes its values from
+// a repository and its chart from a registry has both.
 type Revision struct {
 	// Repo is the repository's URL without credentials.
 	Repo string `json:"repo"`
@@ -22,6 +33,9 @@ type Revision struct {
 	Author  string    `json:"author,omitempty"`
 	Subject string    `json:"subject,omitempty"`
 	Time    time.Time `json:"time,omitzero"`
+
+	// Chart is the registry chart, nil when none is used.
+	Chart *Chart `json:"chart,omitempty"`
 
 	// Tree holds the files; nil until the commit was fetched.
 	Tree *Tree `json:"-"`

@@ -1,0 +1,174 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/render/source"
+	"tidemark.dev/tidemark/state"
+)
+
+// Job is everything that one run needs, as values and seams; nothing in it is
+// read from the environment.
+type Job struct {
+	// Mode says whether the run acts.
+	Mode Mode
+	// Configure gives the apps. It is a stage of the run, since the
+	// configuration may stand in the repository: when it fails, every app stays
+	// as it was and the record says why.
+	Configure func(context.Context) (Config, error)
+	// Only selects apps by name; empty selects all.
+	Only []string
+
+	Ledger  *state.Ledger
+	Cluster Cluster
+
+	// Approve holds plan hashes that this run may carry out although a guard
+	// asks for approval (sync --confirm), and why.
+	Approve []string
+	Reason  string
+
+	// Trigger (schedule, manual, http, lambda, ci, cli), Actor (who) and Tool
+	// ("tidemark v1.2.3") go into the record as they are.
+	Trigger, Actor, Tool string
+
+	// Now is the wall clock; nil is time.Now.
+	Now func() time.Time
+	// Progress is told what happens while it happens; nil tells nobody. It is
+	// called from one goroutine at a time and must not block.
+	Progress func(Event)
+}
+
+// Mode is what a run does with its plans.
+type Mode int
+
+// The modes of a run.
+const (
+	// Sync carries the plans out.
+	Sync Mode = iota
+	// PlanOnly makes the same plans, writes nothing and leaves no record.
+	PlanOnly
+)
+
+// Config is the configuration of a ledger.
+type Config struct {
+	// Digest is that of the whole configuration, without credentials.
+	Digest string
+	Apps   []App
+	// FoldUnchanged: records of unchanged runs are folded into one an hour.
+	FoldUnchanged bool
+	// DeferTimeout bounds the wait for kinds that an operator has yet to
+	// install; 0 retries once and does not wait.
+	DeferTimeout time.Duration
+}
+
+// App is one app, ready to be run.
+type App struct {
+	Name string
+	// Namespace is where namespaced objects without one go.
+	Namespace string
+	Source    Source
+	Renderer  Renderer
+	Rules     plan.Rules
+	// CreateNamespace: the app's namespace is made, with these labels, when it
+	// does not exist.
+	CreateNamespace bool
+	NamespaceLabels map[string]string
+	// SkipValidation leaves out the server's dry run of each change.
+	SkipValidation bool
+}
+
+// Source gives the revision that an app wants. Apps of one repository share
+// what they can: one look-up, one fetch of a commit.
+type Source interface {
+	// Resolve looks the wanted revision up, without fetching it.
+	Resolve(ctx context.Context) (source.Revision, error)
+	// Fetch gives the same revision with its Tree.
+	Fetch(ctx context.Context, revision source.Revision) (source.Revision, error)
+}
+
+// Renderer gives the desired objects of a fetched revision.
+type Renderer interface {
+	// Digest covers everything but the revision and the cluster that the
+	// rendering depends on: the app's configuration, the renderers' versions.
+	Digest() string
+	Render(ctx context.Context, revision source.Revision, server Server) (Rendered, error)
+}
+
+// Server is what rendering may know of the cluster.
+type Server struct {
+	// Version is the server's version, "v1.37.2".
+	Version string
+	// APIVersions are those served, "apps/v1" and "apps/v1/Deployment".
+	APIVersions []string
+	// Scope says whether a kind is namespaced, and whether it is known.
+	Scope func(object.GroupKind) (namespaced, known bool)
+}
+
+// Rendered is what a Renderer gives.
+type Rendered struct {
+	Set object.Set
+	// Engine that was used: plain, kustomize or helm.
+	Engine   string
+	Warnings []string
+	// UsesServer: the cluster's version or kinds went into the set.
+	UsesServer bool
+	// Varying are the fields that differ from one rendering to the next, as JSON
+	// pointers, and Nondeterministic what to do with them: keep, apply, refuse.
+	Varying          map[object.ID][]string
+	Nondeterministic string
+}
+
+// Cluster is the target of a run: what carrying out a plan needs, and what
+// observing needs.
+type Cluster interface {
+	apply.Cluster
+
+	// Identity gives the UID of the namespace kube-system, which names the
+	// cluster for life.
+	Identity(ctx context.Context) (string, error)
+	// Discover gives the kinds that the server serves, one look-up a run;
+	// Established of apply.Cluster renews it, and so does fresh.
+	Discover(ctx context.Context, fresh bool) (Kinds, error)
+	// List gives the metadata of all objects of a kind that carry a label with
+	// that value (empty: of all objects), in one namespace or, with namespace
+	// "", in all. A list that did not come whole is an error.
+	List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error)
+	// Read gives one whole object, or apply.ErrNotFound.
+	Read(ctx context.Context, id object.ID, version string) (map[string]any, plan.Meta, error)
+	// DryRun asks the server what applying o would give. What the server says
+	// against the object is in the answer; an error means that it did not answer.
+	DryRun(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.DryRun, error)
+	// Requests counts what was sent so far, by verb (get, list, patch, …).
+	Requests() map[string]int64
+}
+
+// Kinds is what a server serves. A group in Failing could not be discovered:
+// nothing is known of its kinds.
+type Kinds struct {
+	Version string
+	Served  map[object.GroupKind]Kind
+	Failing map[string]string
+}
+
+// Kind is one kind that a server serves.
+type Kind struct {
+	// Versions served, the preferred one first.
+	Versions   []string
+	Namespaced bool
+}
+
+// Event is one step of a run, for people who watch.
+type Event struct {
+	Stage string
+	App   string
+	// Change is set for each change that was carried out.
+	Change  *plan.Change
+	Outcome string
+	Message string
+	// Done of Total changes are carried out, where that is known.
+	Done, Total int
+}

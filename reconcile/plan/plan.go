@@ -1,0 +1,141 @@
+// Package plan decides. Make compares what an app wants, what the ledger owns
+// and what the cluster holds, and gives the ordered changes that close the gap,
+// each with its reason, and the refusals that stand against carrying them out.
+//
+// Laws: deciding is pure: equal inputs give an equal plan; nothing here reads a
+// clock, a file or the network. An object is pruned only on proof that it is
+// ours, and forgotten only on proof that it is gone.
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"tidemark.dev/tidemark/render/object"
+)
+
+// Action is what a change does.
+type Action string
+
+// The actions.
+const (
+	// Create makes an object that is absent.
+	Create Action = "create"
+	// Update changes an object of ours.
+	Update Action = "change"
+	// Adopt takes over an object that exists and bears no other tool's marks,
+	// or those that the app may take over.
+	Adopt Action = "adopt"
+	// Prune deletes an object that left the set.
+	Prune Action = "prune"
+	// HandOver gives an object to another app of the ledger that wants it.
+	HandOver Action = "hand-over"
+	// Keep leaves an object that left the set but may not be pruned.
+	Keep Action = "keep"
+	// Forget takes an object that is gone, or another's, off the inventory.
+	Forget Action = "forget"
+	// Defer puts an object off that cannot be applied now.
+	Defer Action = "defer"
+	// Report shows drift that the app's configuration leaves in place.
+	Report Action = "report"
+)
+
+// Reason is why a change is in a plan.
+type Reason string
+
+// The reasons.
+const (
+	ReasonNew         Reason = "new"          // not in the inventory, and absent
+	ReasonDeleted     Reason = "deleted"      // ours, and somebody deleted it
+	ReasonDesired     Reason = "desired"      // what is wanted changed
+	ReasonDrift       Reason = "drift"        // what is live changed
+	ReasonUnmanaged   Reason = "unmanaged"    // exists without marks
+	ReasonForeign     Reason = "foreign"      // exists with marks that the app may take over
+	ReasonRemoved     Reason = "removed"      // left the set
+	ReasonWanted      Reason = "wanted"       // another app of the ledger wants it
+	ReasonOptedOut    Reason = "opted-out"    // an annotation forbids pruning
+	ReasonSystem      Reason = "system"       // a namespace of the cluster itself
+	ReasonDisagrees   Reason = "disagrees"    // inventory and marks do not name the same owner
+	ReasonGone        Reason = "gone"         // proven absent
+	ReasonTaken       Reason = "taken"        // another owner's now
+	ReasonTerminating Reason = "terminating"  // being deleted
+	ReasonNoKind      Reason = "unknown-kind" // the server does not serve the kind
+	ReasonNoProof     Reason = "no-proof"     // the cluster could not tell
+	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
+)
+
+// Change is one step of a plan.
+type Change struct {
+	ID      object.ID `json:"id"`
+	Version string    `json:"version"`
+	Action  Action    `json:"action"`
+	Reason  Reason    `json:"reason"`
+	// UID and ResourceVersion of the live object that was compared; empty for
+	// one that is absent.
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	Generation      int64  `json:"generation,omitempty"`
+	// Diff lists the fields that differ, Secret values masked.
+	Diff []FieldDiff `json:"diff,omitempty"`
+	// Losers names "manager: field" of those who lose a field to us.
+	Losers []string `json:"losers,omitempty"`
+	// Note is a warning for people: not validated, held back, and why.
+	Note string `json:"note,omitempty"`
+	// To names the app that an object is handed over to.
+	To string `json:"to,omitempty"`
+}
+
+// Refusal says why a plan must not be carried out.
+type Refusal struct {
+	// Reason is one word of the list in guards.go.
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	// Approvable: approving the plan's hash lets it pass, once.
+	Approvable bool `json:"approvable"`
+}
+
+// Plan is what one run would do for one app. It is a value: it can be shown,
+// saved and compared.
+type Plan struct {
+	App       string    `json:"app"`
+	Inputs    string    `json:"inputs"`
+	SetDigest string    `json:"setDigest"`
+	Changes   []Change  `json:"changes"`
+	Refusals  []Refusal `json:"refusals,omitempty"`
+	// Invalid lists objects that the server refuses, each with file and reason.
+	Invalid   []string `json:"invalid,omitempty"`
+	Warnings  []string `json:"warnings,omitempty"`
+	Unchanged int      `json:"unchanged"`
+	// Hash names the plan for approval: see Plan.Sign.
+	Hash string `json:"hash"`
+}
+
+// Sign gives the plan with its hash: over app, inputs, set digest and, in
+// order, each change's ID, action, reason, UID and field differences. A
+// resourceVersion or commit is never part of it, so that noise in the cluster
+// does not make an approval stale; nor is the value of a Secret.
+func (p Plan) Sign() Plan {
+	hash := sha256.New()
+	encoder := json.NewEncoder(hash)
+	_ = encoder.Encode([]string{p.App, p.Inputs, p.SetDigest})
+	for _, c := range p.Changes {
+		diff, _ := json.Marshal(c.Diff)
+		sum := sha256.Sum256(diff)
+		_ = encoder.Encode([]string{c.ID.Mark(), string(c.Action), string(c.Reason), c.UID, hex.EncodeToString(sum[:])})
+	}
+	p.Hash = hex.EncodeToString(hash.Sum(nil))
+	return p
+}
+
+// Acts says whether carrying out the plan writes to the cluster.
+func (p Plan) Acts() bool {
+	for _, c := range p.Changes {
+		switch c.Action {
+		case Create, Update, Adopt, Prune:
+			return true
+		case HandOver, Keep, Forget, Defer, Report:
+		}
+	}
+	return false
+}

@@ -1,0 +1,17 @@
+package plan
+
+// Rules is what an app's configuration says about planning. The zero value is
+// the safe default of each.
+type Rules struct {
+	// Adopt lists tools whose objects the app may take over: see Tools.
+	Adopt []string
+	// RefuseConflicts: fields that another manager took from us fail the object
+	// instead of being taken back.
+	RefuseConflicts bool
+	// ReportDrift: drift is shown and left in place.
+	ReportDrift bool
+	// KeepAll: nothing of the app is pruned.
+	KeepAll bool
+	// Propagation of deletes: background (also when empty), foreground, orphan.
+	Propagation string
+}
