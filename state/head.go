@@ -1,0 +1,207 @@
+package state
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Format is the version of everything this package writes. A ledger of a newer
+// format is refused with ErrNewer.
+const Format = 1
+
+// Head is the ledger's one mutable object: pointers only, small. It is a value;
+// the pointers in it are never written through.
+type Head struct {
+	Format int `json:"format"`
+	// Lineage names the ledger for life; it is drawn by the first run.
+	Lineage string `json:"lineage"`
+	// Cluster is the UID of the target's namespace kube-system.
+	Cluster string `json:"cluster"`
+	// Config is the digest of the configuration under which the head was
+	// written last.
+	Config string `json:"config,omitempty"`
+	// Seq counts the writes of the head, of any kind; with Nonce it makes each
+	// version's bytes unique. 0 means that there is no head yet. Records are
+	// counted by Audit.Seq.
+	Seq   uint64 `json:"seq"`
+	Nonce string `json:"nonce"`
+	// Epoch is the fence: it rises with each Claim and never falls.
+	Epoch uint64 `json:"epoch"`
+	Lease Lease  `json:"lease"`
+	// Observed is the ledger's Observation, nil when there is none.
+	Observed *Ref           `json:"observed"`
+	Apps     map[string]App `json:"apps"`
+	Audit    Audit          `json:"audit"`
+	// Sum is the SHA-256 over the head's bytes with this field empty.
+	Sum string `json:"sum"`
+
+	// Stamp is the store's word on this version of the head. It is not stored.
+	Stamp Stamp `json:"-"`
+}
+
+// Lease is the right to act, until a deadline that each reader works out by
+// watching: Renewed is for people and decides nothing.
+type Lease struct {
+	// Run and Holder say who has the lease or, when it is free, had it last.
+	Run     string    `json:"run"`
+	Holder  string    `json:"holder"`
+	TTL     Duration  `json:"ttl"`
+	Renewed time.Time `json:"renewed,omitzero"`
+	Free    bool      `json:"free"`
+	// Interrupted are the runs whose lease was taken over and that no record
+	// names yet, oldest first.
+	Interrupted []string `json:"interrupted,omitempty"`
+}
+
+// App is what the ledger knows of one app.
+type App struct {
+	// Revision and Chart are those last applied with full success.
+	Revision *Revision `json:"revision"`
+	Chart    *Chart    `json:"chart,omitempty"`
+	// Inputs is the digest over everything the last rendering depended on.
+	Inputs string `json:"inputs"`
+	// Inventory lists what may exist, nil before the first Claim.
+	Inventory *Ref `json:"inventory"`
+	// Plan is being carried out; nil when none is. A plan that stays in a head
+	// whose lease was freed or ran out is never replayed.
+	Plan *Ref `json:"plan"`
+	// Set is the set of the last run that planned, Result what came of the last
+	// plan.
+	Set    *Ref   `json:"set,omitempty"`
+	Result *Ref   `json:"result"`
+	Health string `json:"health,omitempty"`
+	// Quarantine names a revision that is not to be tried again, Pin one to stay
+	// at, Approval a plan that may pass its guards once.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
+	Pin        *Pin        `json:"pin,omitempty"`
+	Approval   *Approval   `json:"approval,omitempty"`
+}
+
+// Ref names an immutable blob of a run.
+type Ref struct {
+	// Path is relative to the ledger: "runs/<run id>/<name>".
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// Run gives the id of the run that wrote the blob.
+func (r Ref) Run() string {
+	rest, _ := strings.CutPrefix(r.Path, runsPrefix)
+	run, _, _ := strings.Cut(rest, "/")
+	return run
+}
+
+// Revision is one commit of one repository.
+type Revision struct {
+	Repo    string `json:"repo"`
+	Ref     string `json:"ref,omitempty"`
+	Commit  string `json:"commit"`
+	Author  string `json:"author,omitempty"`
+	Subject string `json:"subject,omitempty"`
+}
+
+// Chart is one version of a registry chart.
+type Chart struct {
+	Repo    string `json:"repo,omitempty"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest,omitempty"`
+}
+
+// Quarantine says which inputs of an app are not tried again, and why.
+type Quarantine struct {
+	Commit string    `json:"commit,omitempty"`
+	Inputs string    `json:"inputs,omitempty"`
+	Reason string    `json:"reason"`
+	Run    string    `json:"run"`
+	Since  time.Time `json:"since"`
+}
+
+// Pin keeps an app at a revision, or, with no revision, where it is.
+type Pin struct {
+	Revision *Revision `json:"revision,omitempty"`
+	Reason   string    `json:"reason"`
+	Actor    string    `json:"actor"`
+	Since    time.Time `json:"since"`
+}
+
+// Approval lets the plan with this hash pass its guards once.
+type Approval struct {
+	PlanHash string    `json:"planHash"`
+	Reason   string    `json:"reason"`
+	Actor    string    `json:"actor"`
+	Since    time.Time `json:"since"`
+}
+
+// Audit points at the newest record of the chain.
+type Audit struct {
+	// Seq is the number of the newest record, 0 when there is none.
+	Seq uint64 `json:"seq"`
+	// Hash is the SHA-256 of the newest record's bytes.
+	Hash string `json:"hash"`
+	// Inline is the newest record itself when it is under 8 KiB; otherwise Path
+	// names its blob.
+	Inline json.RawMessage `json:"inline,omitempty"`
+	Path   string          `json:"path,omitempty"`
+	// Verdict and Finished are the newest record's.
+	Verdict  Verdict   `json:"verdict"`
+	Finished time.Time `json:"finished,omitzero"`
+	// Folded counts the unchanged runs since the newest record; the next record
+	// takes it over.
+	Folded *Folded `json:"folded,omitempty"`
+	// Dropped are the runs whose blobs the head ceased to name since the newest
+	// record; the next record takes them over.
+	Dropped []string `json:"dropped,omitempty"`
+}
+
+// Open says whether a plan was left open in the head.
+func (h Head) Open() bool {
+	for _, app := range h.Apps {
+		if app.Plan != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Idle says whether a run may go on without waiting: there is no head, or its
+// lease is free and no plan is open.
+func (h Head) Idle() bool {
+	return h.Seq == 0 || h.Lease.Free && !h.Open()
+}
+
+// Runs gives the ids of the runs whose blobs the head names, sorted.
+func (h Head) Runs() []string {
+	named := map[string]bool{}
+	name := func(ref *Ref) {
+		if ref != nil {
+			named[ref.Run()] = true
+		}
+	}
+	name(h.Observed)
+	for _, app := range h.Apps {
+		name(app.Inventory)
+		name(app.Plan)
+		name(app.Set)
+		name(app.Result)
+	}
+	if h.Audit.Path != "" {
+		name(&Ref{Path: h.Audit.Path})
+	}
+	return slices.Sorted(maps.Keys(named))
+}
+
+// clone gives a head whose maps and slices may be edited.
+func (h Head) clone() Head {
+	apps := maps.Clone(h.Apps)
+	if apps == nil {
+		apps = map[string]App{}
+	}
+	h.Apps = apps
+	h.Audit.Dropped = slices.Clone(h.Audit.Dropped)
+	h.Lease.Interrupted = slices.Clone(h.Lease.Interrupted)
+	return h
+}

@@ -1,0 +1,127 @@
+package state
+
+import (
+	"time"
+
+	"tidemark.dev/tidemark/render/object"
+)
+
+// Record is the audit entry of one run. Its field names are a contract. Append
+// and Settle fill Format, Seq, Previous, Run, Lineage, Epoch, Interrupted, Folded
+// and Dropped; the caller fills the rest.
+type Record struct {
+	Format int `json:"format"`
+	// Seq numbers the records of a ledger from 1, without gaps.
+	Seq uint64 `json:"seq"`
+	// Previous is the SHA-256 of the bytes of the record before, empty in the
+	// first.
+	Previous string `json:"previous"`
+	Run      string `json:"run"`
+	Lineage  string `json:"lineage"`
+	// Epoch is that of the head which this record came with: the run's own when
+	// it held the lease.
+	Epoch uint64 `json:"epoch"`
+	// Trigger is schedule, manual, http, lambda, ci or cli.
+	Trigger  string    `json:"trigger"`
+	Actor    string    `json:"actor"`
+	Tool     string    `json:"tool"`
+	Config   string    `json:"config"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Verdict  Verdict   `json:"verdict"`
+	Exit     int       `json:"exit"`
+	// Message says in a sentence what went wrong, empty when nothing did.
+	Message string `json:"message,omitempty"`
+	// Interrupted are the runs taken over from, oldest first; more than one when
+	// the run that took over died too.
+	Interrupted []string    `json:"interrupted,omitempty"`
+	Apps        []AppRecord `json:"apps"`
+	Warnings    []string    `json:"warnings,omitempty"`
+	// Folded counts the unchanged runs between the record before and this one
+	// that left no record of their own.
+	Folded *Folded `json:"folded,omitempty"`
+	// Dropped are the runs whose blobs the head ceased to name with this record.
+	Dropped []string `json:"dropped,omitempty"`
+	Cost    Cost     `json:"cost"`
+}
+
+// Verdict is how a run, or one app in it, went.
+type Verdict string
+
+// The verdicts.
+const (
+	Changed     Verdict = "changed"
+	Unchanged   Verdict = "unchanged"
+	Refused     Verdict = "refused"
+	Waiting     Verdict = "waiting"
+	Partial     Verdict = "partial"
+	Failed      Verdict = "failed"
+	Skipped     Verdict = "skipped"
+	Interrupted Verdict = "interrupted"
+	RolledBack  Verdict = "rolled-back"
+)
+
+// AppRecord is what happened to one app.
+type AppRecord struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	Message string  `json:"message,omitempty"`
+	// Revision and Chart are those the run wanted; From is the revision (or the
+	// chart's version) that was applied before.
+	Revision *Revision `json:"revision,omitempty"`
+	Chart    *Chart    `json:"chart,omitempty"`
+	From     string    `json:"from,omitempty"`
+	PlanHash string    `json:"planHash,omitempty"`
+	Counts   Counts    `json:"counts"`
+	Changes  []Change  `json:"changes,omitempty"`
+	Refusals []Refusal `json:"refusals,omitempty"`
+	Warnings []string  `json:"warnings,omitempty"`
+}
+
+// Counts are the numbers of objects by what became of them.
+type Counts struct {
+	Created   int `json:"created"`
+	Changed   int `json:"changed"`
+	Pruned    int `json:"pruned"`
+	Adopted   int `json:"adopted"`
+	Unchanged int `json:"unchanged"`
+	Drifted   int `json:"drifted"`
+	Failed    int `json:"failed"`
+	Deferred  int `json:"deferred"`
+	Kept      int `json:"kept"`
+}
+
+// Change is one change and what came of it.
+type Change struct {
+	ID      object.ID `json:"id"`
+	Action  string    `json:"action"`
+	Reason  string    `json:"reason"`
+	Outcome string    `json:"outcome"`
+	Message string    `json:"message,omitempty"`
+}
+
+// Refusal is why an app was not acted on.
+type Refusal struct {
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+	PlanHash string `json:"planHash,omitempty"`
+}
+
+// Folded is a count of unchanged runs.
+type Folded struct {
+	Runs int `json:"runs"`
+	// First and Last are when the first and the last of them finished.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+// Cost is what a run took.
+type Cost struct {
+	// KubernetesRequests counts by verb.
+	KubernetesRequests map[string]int64   `json:"kubernetesRequests,omitempty"`
+	StoreRequests      int64              `json:"storeRequests"`
+	GitRequests        int64              `json:"gitRequests"`
+	Seconds            float64            `json:"seconds"`
+	Stages             map[string]float64 `json:"stages,omitempty"`
+	PeakMemoryBytes    int64              `json:"peakMemoryBytes"`
+}
