@@ -67,7 +67,11 @@ type ControlPlane struct {
 // StartControlPlane starts etcd and kube-apiserver with their data in dir, and kube-controller-manager if asked for.
 // Programs that are not there are an *assets.MissingError.
 func StartControlPlane(ctx context.Context, dir string, options ControlPlaneOptions) (_ *ControlPlane, err error) {
-	bundle, err := assets.ControlPlane()
+	find := assets.APIServer
+	if options.ControllerManager {
+		find = assets.ControlPlane
+	}
+	bundle, err := find()
 	if err != nil {
 		return nil, err
 	}

@@ -36,10 +36,8 @@ type Bundle struct {
 	Source string
 	// Package is the Go package to install at Version.
 	Package string
-	// Programs are the file names in Dir; the first Needed of them must be there.
+	// Programs are the file names in Dir.
 	Programs []string
-	// Needed is how many of Programs nothing works without.
-	Needed int
 	// Given says that Dir is the user's own (KUBEBUILDER_ASSETS) and must not be built into.
 	Given bool
 }
@@ -64,22 +62,23 @@ func (b Bundle) Path(program string) (string, error) {
 	return path, nil
 }
 
-// Check answers nil when every needed program is there, else a *MissingError that names those that are not.
+// Check answers nil when every program is there, else a *MissingError that names those that are not.
 func (b Bundle) Check() error {
-	needed := b.Programs
-	if b.Given {
-		needed = needed[:b.Needed]
+	if lost := b.Lost(); len(lost) > 0 {
+		return b.missing(lost...)
 	}
+	return nil
+}
+
+// Lost names the programs that are not there.
+func (b Bundle) Lost() []string {
 	var lost []string
-	for _, p := range needed {
+	for _, p := range b.Programs {
 		if !isProgram(filepath.Join(b.Dir, p)) {
 			lost = append(lost, p)
 		}
 	}
-	if len(lost) > 0 {
-		return b.missing(lost...)
-	}
-	return nil
+	return lost
 }
 
 func (b Bundle) missing(programs ...string) error {
@@ -95,14 +94,17 @@ func isProgram(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// ControlPlane is kube-apiserver and etcd (both needed), kube-controller-manager and kubectl, all of one Kubernetes
-// version. When KUBEBUILDER_ASSETS is set, it is that folder. Otherwise it must be called from inside the repository.
+// APIServer is kube-apiserver and etcd, the least that a cluster is. When KUBEBUILDER_ASSETS is set, they are looked for
+// in that folder. Otherwise it must be called from inside the repository.
+func APIServer() (Bundle, error) { return kubernetes("apiserver", "kube-apiserver", "etcd") }
+
+// ControlPlane is what APIServer is, in the same folder, and kube-controller-manager and kubectl of the same version.
 func ControlPlane() (Bundle, error) {
-	b := Bundle{
-		Name:     "controlplane",
-		Programs: []string{"kube-apiserver", "etcd", "kube-controller-manager", "kubectl"},
-		Needed:   2,
-	}
+	return kubernetes("controlplane", "kube-apiserver", "etcd", "kube-controller-manager", "kubectl")
+}
+
+func kubernetes(name string, programs ...string) (Bundle, error) {
+	b := Bundle{Name: name, Programs: programs}
 	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
 		b.Dir, b.Given, b.Version = dir, true, "from KUBEBUILDER_ASSETS"
 		return b, nil
@@ -137,7 +139,7 @@ func module(name, version, pkg, program string) (Bundle, error) {
 	dir, err := cacheDir(program, version)
 	return Bundle{
 		Name: name, Version: version, Package: pkg, Dir: dir,
-		Programs: []string{program}, Needed: 1,
+		Programs: []string{program},
 	}, err
 }
 

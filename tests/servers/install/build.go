@@ -12,13 +12,14 @@ import (
 	"tidemark.dev/tidemark/tests/servers/assets"
 )
 
-// ensure leaves the bundle's programs in its folder. The folder appears whole or not at all, and one process builds
+// ensure leaves the bundle's programs in its folder. A program appears there whole or not at all, and one process builds
 // while the others wait for it.
 func ensure(b assets.Bundle) error {
 	if err := b.Check(); err == nil || b.Given {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(b.Dir), 0o755); err != nil {
+	building := b.Dir + ".building"
+	if err := os.MkdirAll(b.Dir, 0o755); err != nil {
 		return err
 	}
 	unlock, err := lock(b)
@@ -26,27 +27,26 @@ func ensure(b assets.Bundle) error {
 		return err
 	}
 	defer unlock()
-	if b.Check() == nil {
-		return nil
+	// The lock is ours, so what lies there was left by a build that died.
+	if err := os.RemoveAll(building); err != nil {
+		return err
 	}
-
-	// The lock is ours, so what lies here was left by a build that died.
-	building := b.Dir + ".building"
-	for _, dir := range []string{building, b.Dir} {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
+	lost := b.Lost()
+	if len(lost) == 0 {
+		return nil
 	}
 	if err := os.Mkdir(building, 0o755); err != nil {
 		return err
 	}
-	if err := build(b, building); err != nil {
+	if err := build(b, lost, building); err != nil {
 		return errors.Join(err, os.RemoveAll(building))
 	}
-	if err := os.Rename(building, b.Dir); err != nil {
-		return err
+	for _, program := range lost {
+		if err := os.Rename(filepath.Join(building, program), filepath.Join(b.Dir, program)); err != nil {
+			return err
+		}
 	}
-	return b.Check()
+	return os.RemoveAll(building)
 }
 
 func lock(b assets.Bundle) (unlock func(), err error) {
@@ -64,7 +64,7 @@ func lock(b assets.Bundle) (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-func build(b assets.Bundle, into string) error {
+func build(b assets.Bundle, programs []string, into string) error {
 	show := newProgress(b.Name + " " + b.Version)
 	defer show.stop()
 	if b.Package != "" {
@@ -75,14 +75,19 @@ func build(b assets.Bundle, into string) error {
 		return show.run(cmd)
 	}
 
-	list := goCommand("list", "-deps", "./cmd/...")
+	mains := make([]string, len(programs))
+	for i, p := range programs {
+		mains[i] = "./cmd/" + p
+	}
+	list := goCommand("list", append([]string{"-deps"}, mains...)...)
 	list.Dir = b.Source
 	packages, err := show.output(list)
 	if err != nil {
 		return err
 	}
 	show.expect(strings.Count(packages, "\n"))
-	cmd := goCommand("build", "-v", "-trimpath", "-ldflags="+versionFlags(b.Version), "-o", into, "./cmd/...")
+	flags := []string{"-v", "-trimpath", "-ldflags=" + versionFlags(b.Version), "-o", into + string(filepath.Separator)}
+	cmd := goCommand("build", append(flags, mains...)...)
 	cmd.Dir = b.Source
 	return show.run(cmd)
 }
@@ -95,8 +100,8 @@ func versionFlags(version string) string {
 	return fmt.Sprintf("-s -w -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, version, major, minor)
 }
 
-func goCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command("go", args...)
+func goCommand(verb string, args ...string) *exec.Cmd {
+	cmd := exec.Command("go", append([]string{verb}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
 	return cmd
 }
