@@ -132,7 +132,7 @@ type Cluster interface {
 	Identity(ctx context.Context) (string, error)
 	// Discover gives the kinds that the server serves, one look-up a run;
 	// Established of apply.Cluster renews it, and so does fresh.
-	Discover(ctx context.Context, fresh bool) (Kinds, error)
+	Discover(ctx context.Context, fresh bool) (plan.Kinds, error)
 	// List gives the metadata of all objects of a kind that carry a label with
 	// that value (empty: of all objects), in one namespace or, with namespace
 	// "", in all. A list that did not come whole is an error.
@@ -144,21 +144,6 @@ type Cluster interface {
 	DryRun(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.DryRun, error)
 	// Requests counts what was sent so far, by verb (get, list, patch, …).
 	Requests() map[string]int64
-}
-
-// Kinds is what a server serves. A group in Failing could not be discovered:
-// nothing is known of its kinds.
-type Kinds struct {
-	Version string
-	Served  map[object.GroupKind]Kind
-	Failing map[string]string
-}
-
-// Kind is one kind that a server serves.
-type Kind struct {
-	// Versions served, the preferred one first.
-	Versions   []string
-	Namespaced bool
 }
 
 // Event is one step of a run, for people who watch.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -18,6 +19,12 @@ type Cluster interface {
 	Apply(ctx context.Context, o object.Object, at Target, force bool) (plan.Meta, error)
 	// Delete asks for deletion of exactly the object that Target names.
 	Delete(ctx context.Context, id object.ID, version string, at Target, propagation string) error
+	// Migrate hands the fields that kubectl's client-side apply owns in an
+	// existing object over to our own field manager, so that the next Apply can
+	// drop them; the object itself stays as it is. It is needed where
+	// plan.Meta.ClientSideApplied is set, sends a read and at most one write, and
+	// gives the metadata, with the resourceVersion that the next Apply needs.
+	Migrate(ctx context.Context, id object.ID, version string, at Target) (plan.Meta, error)
 	// Metadata reads the metadata of one object.
 	Metadata(ctx context.Context, id object.ID, version string) (plan.Meta, error)
 	// Established waits until the CustomResourceDefinitions of these names are
@@ -41,15 +48,40 @@ var (
 	// ErrConflict: UID or resourceVersion are not those of the Target, or,
 	// without force, another manager owns a field.
 	ErrConflict = errors.New("conflict")
-	// ErrRejected: the server understood and refused: invalid, forbidden,
-	// denied by a webhook. Sending it again gives the same answer.
+	// ErrUndiscovered: discovery of the kind's group fails, so that nothing is
+	// known of the kind.
+	ErrUndiscovered = errors.New("discovery of the API group fails")
+	// ErrRejected: the server understood and refused: invalid, forbidden, denied
+	// by a webhook, or by one that could not be called. The object is as before.
 	ErrRejected = errors.New("rejected")
+	// ErrForbidden: what was asked needs a permission that we lack. It is an
+	// ErrRejected too.
+	ErrForbidden = fmt.Errorf("%w: no permission", ErrRejected)
+	// ErrUnauthorized: the server does not accept our credentials.
+	ErrUnauthorized = errors.New("the server does not accept the credentials")
+	// ErrUnreachable: there was no connection, so that nothing was sent.
+	ErrUnreachable = errors.New("cannot reach the server")
 	// ErrUnanswered: the request was sent and may have taken effect.
 	ErrUnanswered = errors.New("no answer")
 )
 
-// BusyError says that the server asks to come back later (429, 503 with
-// Retry-After): the request took no effect.
+// FieldConflictError is the ErrConflict of an Apply without force: other
+// managers own fields that it would change.
+type FieldConflictError struct {
+	// Fields lists "manager: field".
+	Fields []string
+}
+
+// Error names the fields and their managers.
+func (e *FieldConflictError) Error() string {
+	return fmt.Sprintf("%v: other managers own fields: %s", ErrConflict, strings.Join(e.Fields, ", "))
+}
+
+// Unwrap gives ErrConflict.
+func (e *FieldConflictError) Unwrap() error { return ErrConflict }
+
+// BusyError says that the server asks to come back later (429, 503,
+// 500 with a time to wait): the request took no effect.
 type BusyError struct {
 	After time.Duration
 	Err   error

@@ -21,6 +21,10 @@ type Meta struct {
 	Terminating bool
 	// Managers are the field managers, sorted, each once.
 	Managers []string
+	// ClientSideApplied: kubectl's client-side apply still owns fields, which
+	// would outlive a server-side apply that drops them; apply.Cluster's Migrate
+	// hands them over to us.
+	ClientSideApplied bool
 	// Owned is the digest of what the server has noted as ours: the managed
 	// fields entry of our own manager. It is empty when there is no such entry.
 	// While it stands, no field that we applied was changed or removed by
