@@ -128,6 +128,15 @@ func (c *ControlPlane) User(name string) *Client {
 
 // Kubeconfig writes a kubeconfig file for the named user, with one context that bears the user's name.
 func (c *ControlPlane) Kubeconfig(path, user string) error {
+	return c.kubeconfig(path, user, c.URL, c.CACert)
+}
+
+// KubeconfigVia writes what Kubeconfig does, for reaching the API server through a Proxy whose Target it is.
+func (c *ControlPlane) KubeconfigVia(p *Proxy, path, user string) error {
+	return c.kubeconfig(path, user, p.URL, p.CACert)
+}
+
+func (c *ControlPlane) kubeconfig(path, user, server string, caPEM []byte) error {
 	known, ok := c.users[user]
 	if !ok {
 		return fmt.Errorf("write kubeconfig: no user %q", user)
@@ -137,7 +146,7 @@ func (c *ControlPlane) Kubeconfig(path, user string) error {
 		"apiVersion":      "v1",
 		"kind":            "Config",
 		"current-context": user,
-		"clusters":        []named{{"name": "test", "cluster": map[string]any{"server": c.URL, "certificate-authority-data": c.CACert}}},
+		"clusters":        []named{{"name": "test", "cluster": map[string]any{"server": server, "certificate-authority-data": caPEM}}},
 		"users":           []named{{"name": user, "user": map[string]any{"token": known.Token}}},
 		"contexts":        []named{{"name": user, "context": map[string]any{"cluster": "test", "user": user}}},
 	}, "", "  ")

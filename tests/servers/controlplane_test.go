@@ -125,18 +125,24 @@ func TestControlPlane(t *testing.T) {
 		})
 	})
 
-	t.Run("kubeconfig works for kubectl", func(t *testing.T) {
+	t.Run("kubeconfig works for kubectl, directly and through a proxy", func(t *testing.T) {
 		kubectl, err := cp.Program("kubectl")
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := filepath.Join(t.TempDir(), "kubeconfig")
-		if err := cp.Kubeconfig(config, servers.Admin); err != nil {
+		proxy := servers.For(t, servers.StartProxy, servers.ProxyOptions{Target: cp.URL, TargetCA: cp.CACert})
+		direct, via := filepath.Join(t.TempDir(), "direct"), filepath.Join(t.TempDir(), "via")
+		if err := errors.Join(cp.Kubeconfig(direct, servers.Admin), cp.KubeconfigVia(proxy, via, servers.Admin)); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(ctx, kubectl, "--kubeconfig", config, "get", "namespaces", "-o", "name").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "namespace/kube-system") {
-			t.Fatalf("got %s, %v", out, err)
+		for _, config := range []string{direct, via} {
+			out, err := exec.CommandContext(ctx, kubectl, "--kubeconfig", config, "get", "namespaces", "-o", "name").CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "namespace/kube-system") {
+				t.Fatalf("got %s, %v", out, err)
+			}
+		}
+		if proxy.Requests.Count(http.MethodGet, "/api/v1/namespaces") != 1 {
+			t.Errorf("got %+v at the proxy", proxy.Requests.All())
 		}
 	})
 

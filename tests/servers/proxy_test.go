@@ -1,0 +1,114 @@
+package servers_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"tidemark.dev/tidemark/tests/servers"
+)
+
+func TestProxyBreaksWhatItIsTold(t *testing.T) {
+	var reached atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		reached.Add(1)
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(server.Close)
+	held := make(chan struct{})
+	faults := map[string]servers.Fault{
+		"/reset":       {Reset: true},
+		"/busy":        {Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"7"}}, Body: "later"},
+		"/lost":        {LoseAnswer: true},
+		"/held":        {Hold: held},
+		"/held-answer": {HoldAnswer: held},
+	}
+	p := servers.For(t, servers.StartProxy, servers.ProxyOptions{
+		Target: server.URL,
+		Fault:  func(r *http.Request) servers.Fault { return faults[r.URL.Path] },
+	})
+	for _, test := range []struct {
+		path    string
+		status  int
+		reached int32
+	}{
+		{"/pass", http.StatusCreated, 1},
+		{"/reset", 0, 0},
+		{"/busy", http.StatusServiceUnavailable, 0},
+		{"/lost", 0, 1},
+	} {
+		before := reached.Load()
+		status, body := request(t.Context(), http.MethodPut, p.URL+test.path, "x")
+		if status != test.status || reached.Load()-before != test.reached {
+			t.Errorf("%s: got %d %s, server reached %d times; want %d, %d", test.path, status, body, reached.Load()-before, test.status, test.reached)
+		}
+		if n := p.Requests.Count(http.MethodPut, test.path); n != 1 {
+			t.Errorf("%s: counted %d, want 1", test.path, n)
+		}
+	}
+
+	before := reached.Load()
+	statuses := make(chan int)
+	for _, path := range []string{"/held", "/held-answer"} {
+		go func() {
+			status, _ := request(t.Context(), http.MethodPut, p.URL+path, "x")
+			statuses <- status
+		}()
+	}
+	eventually(t, "one of the held requests at the server", func() bool { return reached.Load() == before+1 })
+	select {
+	case status := <-statuses:
+		t.Fatalf("got %d while both are held", status)
+	default:
+	}
+	close(held)
+	for range 2 {
+		if status := <-statuses; status != http.StatusCreated {
+			t.Errorf("got %d after letting go, want 201", status)
+		}
+	}
+}
+
+func TestProxyKeepsSignatures(t *testing.T) {
+	s := servers.For(t, servers.StartS3, servers.S3Options{})
+	var lose atomic.Bool
+	lose.Store(true)
+	p := servers.For(t, servers.StartProxy, servers.ProxyOptions{Target: s.URL, Fault: func(r *http.Request) servers.Fault {
+		return servers.Fault{LoseAnswer: lose.Load() && r.Method == http.MethodPut}
+	}})
+	through := *s
+	through.URL = p.URL
+	if _, _, _, err := through.Do(t.Context(), http.MethodPut, "a", http.Header{"If-None-Match": {"*"}}, []byte("mine")); err == nil {
+		t.Error("got an answer that should have been lost")
+	}
+	lose.Store(false)
+	if status, _, _, err := through.Do(t.Context(), http.MethodPut, "a", http.Header{"If-None-Match": {"*"}}, []byte("mine")); err != nil || status != http.StatusPreconditionFailed {
+		t.Errorf("got %d, %v; want 412, for the lost request was done", status, err)
+	}
+	status, body, _, err := through.Do(t.Context(), http.MethodGet, "a", nil, nil)
+	if err != nil || status != http.StatusOK || string(body) != "mine" {
+		t.Errorf("got %d %q, %v through the proxy", status, body, err)
+	}
+}
+
+func TestProxyBeforeTLS(t *testing.T) {
+	g := servers.For(t, servers.StartGitHTTP, servers.GitHTTPOptions{TLS: true})
+	p := servers.For(t, servers.StartProxy, servers.ProxyOptions{Target: g.URL, TargetCA: g.CACert})
+	r := newRepo(t)
+	hash := commit(t, r, map[string]string{"a.yaml": "a: 1\n"})
+	publish(t, r, filepath.Join(g.Root, "app.git"), servers.Serving{})
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, p.CACert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := git(t, r, "-c", "http.sslCAInfo="+ca, "ls-remote", p.URL+"/app.git", "refs/heads/main"); !strings.HasPrefix(out, hash) {
+		t.Errorf("got %q through the proxy, want main at %s", out, hash)
+	}
+	if status, reason := request(t.Context(), http.MethodGet, p.URL, ""); status != 0 || !strings.Contains(reason, "unknown authority") {
+		t.Errorf("got %d %s of a client that does not know the authority", status, reason)
+	}
+}
