@@ -1,0 +1,341 @@
+// Package git fetches a source.Revision: one commit of a repository, straight
+// into memory. It is the only user of go-git.
+//
+// A Remote asks for the refs once in its life, and for each commit once. It
+// takes exactly that commit: no history, no work tree, no temporary file. It
+// runs no program and reads no git configuration, no ~/.ssh, no .netrc and no
+// environment; whatever it may use is in its Options.
+//
+// Laws: the repository and its server may be hostile. What they can make the
+// reader hold or do is bounded by Limits while it happens, not afterwards.
+// Credentials go to the server of the URL and nowhere else, and reach no error,
+// no Revision and no record. Every object is found under the hash of its own
+// content, so a commit's hash vouches for every file that is read.
+//
+// Nothing is retried; whether to try again is the caller's business.
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
+	"tidemark.dev/tidemark/render/source"
+)
+
+// Options say how to reach a repository. Only URL must be set.
+type Options struct {
+	// URL is https://, http://, ssh://, user@host:path, file:// or a path.
+	// Credentials in it are used, unless Auth has some, and never shown.
+	URL    string
+	Auth   Auth
+	Limits Limits
+	// Submodules fetches the submodules too, at the commits that the tree
+	// names, if they are on the same server as the repository. Otherwise they
+	// are entries that cannot be read.
+	Submodules bool
+	// LookupTimeout bounds asking for the refs, default 30 s; FetchTimeout
+	// bounds fetching one commit with its submodules, default 5 min.
+	LookupTimeout, FetchTimeout time.Duration
+	// Proxy chooses a proxy for https and http; nil is none, whatever the
+	// environment says. http.ProxyFromEnvironment is one that may be given.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Now is the clock; only a GitHub App wants one.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	o.Limits = o.Limits.withDefaults()
+	if o.LookupTimeout <= 0 {
+		o.LookupTimeout = 30 * time.Second
+	}
+	if o.FetchTimeout <= 0 {
+		o.FetchTimeout = 5 * time.Minute
+	}
+	return o
+}
+
+// Remote is a repository and a way to reach it. It is safe for concurrent use.
+type Remote struct {
+	address  address
+	options  Options
+	server   server
+	requests *atomic.Int64
+	// turn is held by the one call that talks to the server or looks at what
+	// follows.
+	turn    chan struct{}
+	known   *advert
+	fetched map[string]source.Revision
+}
+
+// NewRemote checks the options; it reaches for nothing yet.
+func NewRemote(options Options) (*Remote, error) {
+	at, info, err := parseURL(options.URL)
+	if err != nil {
+		return nil, err
+	}
+	if info != nil && at.scheme == "ssh" {
+		return nil, invalid("repository %s: ssh takes a key, not a password in the URL", at)
+	}
+	options = options.withDefaults()
+	options.Auth = options.Auth.withUserinfo(info)
+	options.URL = at.String()
+	return newRemote(at, options, &atomic.Int64{})
+}
+
+func newRemote(at address, options Options, requests *atomic.Int64) (*Remote, error) {
+	r := &Remote{
+		address: at, options: options, requests: requests,
+		turn: make(chan struct{}, 1), fetched: map[string]source.Revision{},
+	}
+	err := options.Auth.check()
+	if err == nil {
+		switch at.scheme {
+		case "file":
+			r.server = newLocalServer(at, options)
+		case "ssh":
+			r.server, err = newSSHServer(at, options, requests)
+		default:
+			r.server, err = newHTTPServer(at, options, requests)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("repository %s: %w", at, err)
+	}
+	return r, nil
+}
+
+// URL gives the repository's URL without credentials; a path as file://.
+func (r *Remote) URL() string { return r.address.String() }
+
+// Requests counts the requests (https, http) and sessions (ssh) that were sent
+// so far, with those for submodules and tokens.
+func (r *Remote) Requests() int64 { return r.requests.Load() }
+
+// Resolve finds the commit that a ref stands for. However many refs are asked
+// for, the server is asked once; for a commit, not at all. The Revision has no
+// tree yet.
+func (r *Remote) Resolve(ctx context.Context, ref Ref) (source.Revision, error) {
+	rev, err := r.resolve(ctx, ref)
+	if err != nil {
+		return source.Revision{}, fmt.Errorf("look up %s in %s: %w", ref, r.URL(), err)
+	}
+	return rev, nil
+}
+
+func (r *Remote) resolve(ctx context.Context, ref Ref) (source.Revision, error) {
+	if err := ref.Validate(); err != nil {
+		return source.Revision{}, err
+	}
+	if ref.Commit != "" {
+		return source.Revision{Repo: r.URL(), Commit: canonical(ref.Commit)}, nil
+	}
+	if err := r.take(ctx); err != nil {
+		return source.Revision{}, err
+	}
+	defer r.release()
+	known, err := r.lookUp(ctx)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	name, commit, err := known.resolve(ref)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	return source.Revision{Repo: r.URL(), Ref: name, Commit: commit.String()}, nil
+}
+
+// Fetch gets the commit of a Revision with all its files, and fills in Tree,
+// Author, Subject and Time. A commit is fetched once, however often it is
+// asked for.
+func (r *Remote) Fetch(ctx context.Context, rev source.Revision) (source.Revision, error) {
+	got, err := r.fetch(ctx, rev)
+	if err != nil {
+		return source.Revision{}, fmt.Errorf("fetch %s from %s: %w", printable(rev.Commit, 64), r.URL(), err)
+	}
+	return got, nil
+}
+
+func (r *Remote) fetch(ctx context.Context, rev source.Revision) (source.Revision, error) {
+	if len(rev.Commit) == 64 {
+		return source.Revision{}, invalid("SHA-256 object names are not supported")
+	}
+	if !isObjectName(rev.Commit) {
+		return source.Revision{}, invalid("commit: want all 40 hexadecimal digits")
+	}
+	if rev.Repo != "" && rev.Repo != r.URL() {
+		return source.Revision{}, invalid("the revision is one of another repository")
+	}
+	rev.Repo, rev.Commit = r.URL(), canonical(rev.Commit)
+	if err := r.take(ctx); err != nil {
+		return source.Revision{}, err
+	}
+	defer r.release()
+	got, ok := r.fetched[rev.Commit]
+	if !ok {
+		err := within(ctx, r.options.FetchTimeout, func(ctx context.Context) (err error) {
+			got, err = r.fetchTree(ctx, rev)
+			return err
+		})
+		if err != nil {
+			return source.Revision{}, err
+		}
+		r.fetched[rev.Commit] = got
+	}
+	got.Ref = rev.Ref
+	return got, nil
+}
+
+func canonical(hash string) string { return plumbing.NewHash(hash).String() }
+
+// take waits for the turn.
+func (r *Remote) take(ctx context.Context) error {
+	select {
+	case r.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *Remote) release() { <-r.turn }
+
+// within bounds work in time. Running out of that time is the server's fault;
+// a context that was done before is the caller's own cause.
+func within(ctx context.Context, limit time.Duration, work func(context.Context) error) error {
+	late := unreachable(fmt.Errorf("%w within %s", ErrUnreachable, limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
+	defer cancel()
+	err := work(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// lookUp asks for the refs, if that was not done.
+func (r *Remote) lookUp(ctx context.Context) (*advert, error) {
+	if r.known != nil {
+		return r.known, nil
+	}
+	err := within(ctx, r.options.LookupTimeout, func(ctx context.Context) (err error) {
+		r.known, err = r.server.lookUp(ctx)
+		return err
+	})
+	return r.known, err
+}
+
+func (r *Remote) fetchTree(ctx context.Context, rev source.Revision) (source.Revision, error) {
+	from, err := r.fetchObjects(ctx, rev)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	commit, err := readCommit(from, plumbing.NewHash(rev.Commit))
+	if err != nil {
+		return source.Revision{}, err
+	}
+	entries := &lister{limits: r.options.Limits}
+	submodules, err := entries.list(ctx, from, commit.TreeHash, "")
+	if err != nil {
+		return source.Revision{}, err
+	}
+	all := union{from}
+	if r.options.Submodules && len(submodules) > 0 {
+		more, err := nest{remote: r, from: from, depth: 1, submodules: submodules}.fetch(ctx, entries)
+		if err != nil {
+			return source.Revision{}, err
+		}
+		all = append(all, more...)
+	}
+	rev = describe(rev, commit)
+	rev.Tree = source.NewTree(entries.entries, reader(all, r.options.Limits))
+	return rev, nil
+}
+
+// Where a server gives out the tips of its refs only, a commit is looked for
+// among this many commits of this many branches.
+const (
+	searchDepth    = 50
+	searchBranches = 16
+)
+
+// fetchObjects gets the objects of one commit.
+func (r *Remote) fetchObjects(ctx context.Context, rev source.Revision) (objects, error) {
+	commit := plumbing.NewHash(rev.Commit)
+	// Over http the look-up tells what the server can do; over ssh and in
+	// place that comes by itself.
+	if _, ok := r.server.(*httpServer); ok {
+		if _, err := r.lookUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+	from, err := r.server.fetch(ctx, r.known, []plumbing.Hash{wanted(r.known, commit)}, 1)
+	if !errors.Is(err, ErrCommitRefused) {
+		return from, err
+	}
+	known, lookupErr := r.lookUp(ctx)
+	if lookupErr != nil {
+		return nil, lookupErr
+	}
+	if known.supports(capability.AllowReachableSHA1InWant) {
+		return nil, &caseError{is: ErrRefNotFound, err: fmt.Errorf("%w, or it is in no branch or tag: %w", ErrRefNotFound, err)}
+	}
+	from, err = r.server.fetch(ctx, known, tips(known, rev.Ref), searchDepth)
+	if err == nil {
+		if _, _, err = from.read(commit); err == nil {
+			return from, nil
+		}
+	}
+	if errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: it is not the tip of a ref, nor among the last %d commits of a branch; name a branch or a tag, "+
+		"or set uploadpack.allowReachableSHA1InWant on the server", ErrCommitRefused, searchDepth)
+}
+
+// wanted gives the object to ask for: of a commit that only an annotated tag
+// leads to, the tag, for servers give out what they advertise.
+func wanted(known *advert, commit plumbing.Hash) plumbing.Hash {
+	if known == nil || known.head == commit {
+		return commit
+	}
+	for _, hash := range known.refs {
+		if hash == commit {
+			return commit
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(known.peeled)) {
+		if known.peeled[name] == commit {
+			return known.refs[name]
+		}
+	}
+	return commit
+}
+
+// tips gives where to search for a commit: the ref that was looked up, else
+// HEAD and the branches.
+func tips(known *advert, ref string) []plumbing.Hash {
+	if hash, ok := known.refs[ref]; ok {
+		return []plumbing.Hash{hash}
+	}
+	var found []plumbing.Hash
+	if !known.head.IsZero() {
+		found = append(found, known.head)
+	}
+	for _, name := range slices.Sorted(maps.Keys(known.refs)) {
+		if len(found) < searchBranches && strings.HasPrefix(name, branchPrefix) {
+			found = append(found, known.refs[name])
+		}
+	}
+	return found
+}
