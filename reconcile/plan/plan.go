@@ -62,6 +62,8 @@ const (
 	ReasonTerminating Reason = "terminating"  // being deleted
 	ReasonNoKind      Reason = "unknown-kind" // the server does not serve the kind
 	ReasonNoProof     Reason = "no-proof"     // the cluster could not tell
+	ReasonMarked      Reason = "marked"       // bears this ledger's marks, and is in no inventory
+	ReasonConflict    Reason = "conflict"     // another manager owns fields of it
 	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
 )
 
@@ -107,6 +109,8 @@ type Plan struct {
 	Invalid   []string `json:"invalid,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
 	Unchanged int      `json:"unchanged"`
+	// Approved: a guard asked for approval, and this very plan has it.
+	Approved bool `json:"approved,omitempty"`
 	// Hash names the plan for approval: see Plan.Sign.
 	Hash string `json:"hash"`
 }

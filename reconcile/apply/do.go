@@ -1,0 +1,218 @@
+// Package apply carries a plan out: in the plan's order, side by side within a
+// phase, with the preconditions that the plan was made on.
+//
+// Laws: acting never decides: an object that is not as the plan saw it is left
+// to the next run. Every request to an existing object names its UID and
+// resourceVersion. A lost answer is unknown, never failed. Prunes come last, and
+// only when every apply of the app succeeded.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// Work is a plan and what it needs to be carried out.
+type Work struct {
+	Plan plan.Plan
+	// Want holds the desired objects of the plan.
+	Want object.Set
+	// Live is what the plan was made on.
+	Live plan.Live
+	// Force takes fields back from other managers.
+	Force       bool
+	Propagation string
+	// Ledger is the value of the ledger's label.
+	Ledger string
+}
+
+// Options say how to work.
+type Options struct {
+	// Width is how many requests are under way at once; 0 is 32.
+	Width int
+	// Gate is asked before every request: an error stops all sending. Required.
+	Gate func() error
+	// Sleep waits, or returns early with the context's cause. Required.
+	Sleep func(context.Context, time.Duration) error
+	// Applied is shared by all apps of a run. Required.
+	Applied *Applied
+	// Progress is told of each outcome; nil tells nobody. It is called from
+	// many goroutines.
+	Progress func(Outcome)
+}
+
+const (
+	defaultWidth = 32
+	// attempts bounds how often one request is sent again, be it because the
+	// server was busy or because the object moved without a change that matters.
+	attempts = 5
+)
+
+// Do carries the work out and gives what became of each change. It never
+// fails as a whole: what could not be done is in the outcomes.
+func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result {
+	d := doer{cluster: cluster, work: work, options: options}
+	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
+	for _, phase := range phases(work.Plan.Changes) {
+		hold := work.Plan.Changes[phase.from].Action == plan.Prune && !applied(result.Outcomes[:phase.from])
+		d.phase(ctx, work.Plan.Changes[phase.from:phase.to], result.Outcomes[phase.from:phase.to], hold)
+	}
+	return result
+}
+
+// applied says whether every apply so far succeeded.
+func applied(outcomes []Outcome) bool {
+	for _, o := range outcomes {
+		if !o.Verdict.done() {
+			return false
+		}
+	}
+	return true
+}
+
+type span struct{ from, to int }
+
+// phases cuts the changes where the kind's phase, or applying, ends.
+func phases(changes []plan.Change) []span {
+	var spans []span
+	for i, c := range changes {
+		if i == 0 || plan.Phase(c.ID.GroupKind()) != plan.Phase(changes[i-1].ID.GroupKind()) ||
+			(c.Action == plan.Prune) != (changes[i-1].Action == plan.Prune) {
+			spans = append(spans, span{i, i})
+		}
+		spans[len(spans)-1].to = i + 1
+	}
+	return spans
+}
+
+type doer struct {
+	cluster Cluster
+	work    Work
+	options Options
+}
+
+// phase carries out changes[i] into outcomes[i], side by side.
+func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold bool) {
+	var group errgroup.Group
+	width := d.options.Width
+	if width == 0 {
+		width = defaultWidth
+	}
+	group.SetLimit(width)
+	for i, change := range changes {
+		group.Go(func() error {
+			outcome := Outcome{Change: change, Verdict: Held, Message: "not everything of the app could be applied"}
+			if !hold {
+				outcome = d.change(ctx, change)
+			}
+			outcomes[i] = outcome
+			if d.options.Progress != nil {
+				d.options.Progress(outcome)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	d.establish(ctx, changes, outcomes)
+}
+
+// establish waits until the definitions of a phase are served, since what comes
+// after may be of their kinds.
+func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []Outcome) {
+	var names []string
+	for i, c := range changes {
+		if c.ID.Kind == "CustomResourceDefinition" && c.Action != plan.Prune && outcomes[i].Verdict.done() && outcomes[i].Meta.UID != "" {
+			names = append(names, c.ID.Name)
+		}
+	}
+	if len(names) == 0 || d.options.Gate() != nil {
+		return
+	}
+	if err := d.cluster.Established(ctx, names); err != nil {
+		for i := range outcomes {
+			if outcomes[i].Change.ID.Kind == "CustomResourceDefinition" && outcomes[i].Verdict.done() {
+				outcomes[i].Verdict, outcomes[i].Message = Failed, err.Error()
+			}
+		}
+	}
+}
+
+// change carries out one change.
+func (d *doer) change(ctx context.Context, c plan.Change) Outcome {
+	switch c.Action {
+	case plan.Create:
+		return d.create(ctx, c)
+	case plan.Update:
+		return d.update(ctx, c, Changed)
+	case plan.Adopt:
+		return d.update(ctx, c, Adopted)
+	case plan.Prune:
+		return d.prune(ctx, c)
+	case plan.HandOver:
+		return Outcome{Change: c, Verdict: HandedOver, Message: "to " + c.To}
+	case plan.Keep:
+		return Outcome{Change: c, Verdict: Kept, Message: c.Note}
+	case plan.Forget:
+		return Outcome{Change: c, Verdict: Forgotten, Message: c.Note}
+	case plan.Report:
+		return Outcome{Change: c, Verdict: Reported}
+	case plan.Defer:
+		if c.Reason == plan.ReasonConflict {
+			return Outcome{Change: c, Verdict: Failed, Message: c.Note}
+		}
+		return Outcome{Change: c, Verdict: Deferred, Message: c.Note}
+	}
+	return Outcome{Change: c, Verdict: Failed, Message: fmt.Sprintf("unknown action %q", c.Action)}
+}
+
+// send asks the gate, sends, and sends again while the server is busy.
+func (d *doer) send(ctx context.Context, request func() error) error {
+	for attempt := 1; ; attempt++ {
+		if err := d.options.Gate(); err != nil {
+			return errUnsent{err}
+		}
+		if ctx.Err() != nil {
+			return errUnsent{context.Cause(ctx)}
+		}
+		err := request()
+		var busy *BusyError
+		if !errors.As(err, &busy) || attempt == attempts {
+			return err
+		}
+		if err := d.options.Sleep(ctx, max(busy.After, time.Second)); err != nil {
+			return errUnsent{err}
+		}
+	}
+}
+
+// errUnsent is why a request was never sent.
+type errUnsent struct{ cause error }
+
+func (e errUnsent) Error() string { return "not sent: " + e.cause.Error() }
+
+func (e errUnsent) Unwrap() error { return e.cause }
+
+// failed gives the outcome of a request that did not succeed.
+func (d *doer) failed(c plan.Change, err error) Outcome {
+	o := Outcome{Change: c, Verdict: Failed, Message: err.Error()}
+	var unsent errUnsent
+	switch {
+	case errors.As(err, &unsent):
+		o.Verdict = Unsent
+	case errors.Is(err, ErrNoKind):
+		o.Verdict = Deferred
+	case errors.Is(err, ErrUnanswered):
+		o.Verdict = Unknown
+	}
+	if want, ok := d.work.Want.Get(c.ID); ok && o.Verdict == Failed {
+		o.Message = want.Origin.String() + ": " + o.Message
+	}
+	return o
+}

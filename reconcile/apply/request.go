@@ -1,0 +1,145 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+)
+
+// create makes an object that was absent when the plan was made. It is sent
+// without force: whoever made the object in between keeps it.
+func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
+	want, ok := d.work.Want.Get(c.ID)
+	if !ok {
+		return Outcome{Change: c, Verdict: Failed, Message: "the plan creates an object that is not in the set"}
+	}
+	var meta plan.Meta
+	err := d.send(ctx, func() (err error) {
+		meta, err = d.cluster.Apply(ctx, want, Target{}, false)
+		return err
+	})
+	switch {
+	case err == nil:
+		d.options.Applied.add(meta.UID)
+		return Outcome{Change: c, Verdict: Created, Meta: meta}
+	case errors.Is(err, ErrConflict):
+		return Outcome{Change: c, Verdict: TakenFirst, Message: "somebody else made it since the plan: " + err.Error()}
+	case errors.Is(err, ErrUnanswered):
+		// The answer is lost, not the object: it may be there. When it is not,
+		// the request may still be on its way.
+		meta, readErr := d.read(ctx, c)
+		if owner, _, _ := plan.OwnerOf(c.ID, meta, d.work.Ledger); readErr == nil && owner == plan.Ours {
+			d.options.Applied.add(meta.UID)
+			return Outcome{Change: c, Verdict: Created, Meta: meta}
+		}
+	}
+	return d.failed(c, err)
+}
+
+// update applies the desired object to exactly the object that was compared.
+func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome {
+	want, ok := d.work.Want.Get(c.ID)
+	if !ok {
+		return Outcome{Change: c, Verdict: Failed, Message: "the plan changes an object that is not in the set"}
+	}
+	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
+	seen := d.work.Live[c.ID].Meta
+	if seen.ClientSideApplied {
+		err := d.retry(ctx, c, seen, &at, func() error {
+			meta, err := d.cluster.Migrate(ctx, c.ID, c.Version, at)
+			if err == nil {
+				seen, at.ResourceVersion = meta, meta.ResourceVersion
+			}
+			return err
+		})
+		if err != nil {
+			return d.unsettled(c, err)
+		}
+	}
+	var meta plan.Meta
+	err := d.retry(ctx, c, seen, &at, func() (err error) {
+		meta, err = d.cluster.Apply(ctx, want, at, d.work.Force)
+		return err
+	})
+	if err != nil {
+		return d.unsettled(c, err)
+	}
+	d.options.Applied.add(meta.UID)
+	return Outcome{Change: c, Verdict: done, Meta: meta}
+}
+
+// prune deletes exactly the object that was compared, and looks whether it is
+// gone.
+func (d *doer) prune(ctx context.Context, c plan.Change) Outcome {
+	if d.options.Applied.has(c.UID) {
+		return Outcome{Change: c, Verdict: Kept, Message: "this run applied the same object under another name"}
+	}
+	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
+	err := d.retry(ctx, c, d.work.Live[c.ID].Meta, &at, func() error {
+		return d.cluster.Delete(ctx, c.ID, c.Version, at, d.work.Propagation)
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return d.unsettled(c, err)
+	}
+	meta, err := d.read(ctx, c)
+	return Outcome{Change: c, Verdict: Pruned, Gone: errors.Is(err, ErrNotFound), Meta: meta}
+}
+
+// errMoved says that an object is not as the plan saw it.
+var errMoved = errors.New("it changed since the plan was made; the next run plans anew")
+
+// retry sends a request with a precondition; when only noise moved the
+// resourceVersion, it sends it again with the new one.
+func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Target, request func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := d.send(ctx, request)
+		if !errors.Is(err, ErrConflict) || attempt == attempts {
+			return err
+		}
+		now, readErr := d.read(ctx, c)
+		if readErr != nil {
+			return readErr
+		}
+		if now.ResourceVersion == at.ResourceVersion {
+			return err // the conflict is about fields, not about the version
+		}
+		if !noise(c, seen, now) {
+			return errMoved
+		}
+		at.ResourceVersion = now.ResourceVersion
+	}
+}
+
+// noise says whether nothing that a plan looks at changed between two looks.
+// An apply is made on the fields that are ours, so that a controller's own
+// annotation does not stand in its way (reconcile/decisions/0001); a prune, or
+// an adoption, is made on everything that metadata tells.
+func noise(c plan.Change, seen, now plan.Meta) bool {
+	if seen.UID != now.UID || seen.Owned != now.Owned || seen.Terminating != now.Terminating || seen.Controller != now.Controller {
+		return false
+	}
+	if c.Action == plan.Update && seen.Owned != "" {
+		return true
+	}
+	return seen.Generation == now.Generation && maps.Equal(seen.Labels, now.Labels) && maps.Equal(seen.Annotations, now.Annotations)
+}
+
+func (d *doer) read(ctx context.Context, c plan.Change) (plan.Meta, error) {
+	var meta plan.Meta
+	err := d.send(ctx, func() (err error) {
+		meta, err = d.cluster.Metadata(ctx, c.ID, c.Version)
+		return err
+	})
+	return meta, err
+}
+
+// unsettled gives the outcome of a request with a precondition that did not
+// succeed.
+func (d *doer) unsettled(c plan.Change, err error) Outcome {
+	if errors.Is(err, errMoved) || errors.Is(err, ErrNotFound) {
+		return Outcome{Change: c, Verdict: Moved, Message: err.Error()}
+	}
+	return d.failed(c, err)
+}

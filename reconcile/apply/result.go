@@ -1,0 +1,98 @@
+package apply
+
+import (
+	"sync"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+)
+
+// Verdict says what became of one change.
+type Verdict string
+
+// The verdicts on changes.
+const (
+	Created    Verdict = "created"
+	Changed    Verdict = "changed"
+	Adopted    Verdict = "adopted"
+	Pruned     Verdict = "pruned"
+	HandedOver Verdict = "handed-over"
+	Kept       Verdict = "kept"
+	Forgotten  Verdict = "forgotten"
+	// Reported: drift that is left in place.
+	Reported Verdict = "reported"
+	// Deferred: it could not be applied yet.
+	Deferred Verdict = "deferred"
+	Failed   Verdict = "failed"
+	// Moved: the object changed between plan and apply; the next run plans anew.
+	Moved Verdict = "moved"
+	// TakenFirst: somebody else created the object between plan and apply.
+	TakenFirst Verdict = "foreign"
+	// Unknown: the request was sent and never answered.
+	Unknown Verdict = "unknown"
+	// Unsent: the run ended before the request was sent.
+	Unsent Verdict = "unsent"
+	// Held: prunes wait until every apply of the app succeeded.
+	Held Verdict = "held"
+)
+
+// Outcome is what became of one change.
+type Outcome struct {
+	Change  plan.Change `json:"change"`
+	Verdict Verdict     `json:"verdict"`
+	Message string      `json:"message,omitempty"`
+	// Meta is what the server answered last about the object, zero when it
+	// answered nothing or the object is gone.
+	Meta plan.Meta `json:"-"`
+	// Gone: a pruned object was seen to be absent; else its finalizers still
+	// hold it.
+	Gone bool `json:"gone,omitempty"`
+}
+
+// Result is what became of a plan: one Outcome per change, in the plan's order.
+type Result struct {
+	App      string    `json:"app"`
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// Complete says whether everything the plan wanted is done. What the inventory
+// keeps on purpose does not stand against it.
+func (r Result) Complete() bool {
+	for _, o := range r.Outcomes {
+		if !o.Verdict.done() {
+			return false
+		}
+	}
+	return true
+}
+
+func (v Verdict) done() bool {
+	switch v {
+	case Created, Changed, Adopted, Pruned, HandedOver, Kept, Forgotten, Reported:
+		return true
+	case Deferred, Failed, Moved, TakenFirst, Unknown, Unsent, Held:
+	}
+	return false
+}
+
+// Applied remembers the UIDs that one run applied, over all its apps: such an
+// object is never deleted in the same run, even under another name of its kind
+// (an Ingress is served in two API groups). It is safe for concurrent use.
+type Applied struct {
+	mu   sync.Mutex
+	uids map[string]bool
+}
+
+func (a *Applied) add(uid string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.uids == nil {
+		a.uids = map[string]bool{}
+	}
+	a.uids[uid] = true
+}
+
+func (a *Applied) has(uid string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.uids[uid]
+}

@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+)
+
+// The verbs that requests are counted by.
+const (
+	verbApply    = "apply"
+	verbDryRun   = "dry-run"
+	verbPatch    = "patch"
+	verbDelete   = "delete"
+	verbGet      = "get"
+	verbList     = "list"
+	verbDiscover = "discover"
+)
+
+const (
+	wholeJSON    = "application/json"
+	metadataJSON = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+	metadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+)
+
+// request is one HTTP request and what is needed to understand the answer.
+type request struct {
+	verb        string
+	method      string
+	path        string // below the server's address, escaped
+	query       url.Values
+	accept      string // wholeJSON when empty
+	contentType string
+	body        []byte
+
+	// resource and name are what the request is about: a 404 is a proof of
+	// absence only when it names both.
+	resource, name string
+	// discreet: what the server says may repeat values of a Secret.
+	discreet bool
+}
+
+func (r request) writes() bool {
+	return r.verb == verbApply || r.verb == verbPatch || r.verb == verbDelete
+}
+
+// send sends the request once and gives the body of a 2xx answer. Any other
+// answer, and none, is an error of package apply.
+func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
+	if r.writes() && c.beforeWrite != nil {
+		if err := c.beforeWrite(); err != nil {
+			return nil, err
+		}
+	}
+	// The connection is the watershed: without one nothing was sent, with one the
+	// server may have got the whole request, whatever went wrong afterwards.
+	var connected atomic.Bool
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	traced := httptrace.WithClientTrace(context.WithValue(bounded, verbKey{}, r.verb), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	unanswered := func(err error) error {
+		switch {
+		case ctx.Err() != nil && !connected.Load():
+			return context.Cause(ctx)
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", apply.ErrUnanswered, context.Cause(ctx))
+		case bounded.Err() != nil:
+			err = fmt.Errorf("waited %s", c.timeout)
+		}
+		if connected.Load() {
+			return fmt.Errorf("%w: %w", apply.ErrUnanswered, err)
+		}
+		return fmt.Errorf("%w: %w", apply.ErrUnreachable, err)
+	}
+
+	address := *c.base
+	address.Path = ""
+	target := address.String() + strings.TrimSuffix(c.base.EscapedPath(), "/") + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(traced, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	accept := r.accept
+	if accept == "" {
+		accept = wholeJSON
+	}
+	req.Header.Set("Accept", accept)
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	response, err := c.client.Do(req)
+	if err != nil {
+		// The wrapping repeats the address, which the reader knows.
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return nil, unanswered(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it is only read
+	if response.StatusCode/100 != 2 {
+		// What can be read of the explanation helps; the status code decides.
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		return nil, r.refused(response.StatusCode, response.Header, body)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, unanswered(fmt.Errorf("read the answer: %w", err))
+	}
+	return body, nil
+}
+
+// counter counts requests by verb where they leave, so that nothing is missed.
+type counter struct {
+	mu     sync.Mutex
+	counts map[string]int64
+}
+
+type verbKey struct{}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip sends the request.
+func (r roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
+
+func (c *counter) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(request *http.Request) (*http.Response, error) {
+		verb, ok := request.Context().Value(verbKey{}).(string)
+		if !ok {
+			// client-go's own, such as a refresh of credentials.
+			verb = strings.ToLower(request.Method)
+		}
+		c.mu.Lock()
+		c.counts[verb]++
+		c.mu.Unlock()
+		return next.RoundTrip(request)
+	})
+}
+
+func (c *counter) snapshot() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.counts)
+}

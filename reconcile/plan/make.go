@@ -1,0 +1,285 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// Input is everything that a plan for one app follows from.
+type Input struct {
+	App string
+	// Ledger is the value of the ledger's label.
+	Ledger string
+	// Inputs is the digest of what the set was rendered from.
+	Inputs string
+	// Want is the desired set, with our marks on each object. Digests holds the
+	// digest of each object, to be compared with that of the inventory; an object
+	// whose digest proves nothing (a Secret) has none.
+	Want      object.Set
+	SetDigest string
+	Digests   map[object.ID]string
+	// CreateOnly are desired objects that are made when absent and otherwise left
+	// to whoever owns them: the namespace of createNamespace.
+	CreateOnly map[object.ID]bool
+	// Owned is the app's inventory, Live what was observed of all these objects.
+	Owned state.Inventory
+	Live  Live
+	Rules Rules
+	// Others tells of the other apps of the ledger.
+	Others Others
+	// Coming are the kinds whose definition some plan of this run creates.
+	Coming map[object.GroupKind]bool
+	// Ignore are fields that are left as they are, as JSON pointers per object.
+	Ignore map[object.ID][]string
+	// Self are the objects that this run itself runs from.
+	Self map[object.ID]bool
+	// Approved are plan hashes that may pass guards that ask for approval.
+	Approved map[string]bool
+}
+
+// Others is what a plan must know of the other apps of the ledger.
+type Others struct {
+	// Wants tells which other app wants an object in this run.
+	Wants map[object.ID]string
+	// Owns tells which other app has an object in its inventory.
+	Owns map[object.ID]string
+	// Rendered are the other apps whose set is known in this run.
+	Rendered map[string]bool
+}
+
+// Make decides what one run does for one app. It is pure, and the plan it gives
+// is signed.
+func Make(in Input) Plan {
+	p := Plan{App: in.App, Inputs: in.Inputs, SetDigest: in.SetDigest}
+	for _, o := range in.Want.Objects() {
+		p.want(in, o)
+	}
+	for _, member := range in.Owned.Members {
+		if _, wanted := in.Want.Get(member.ID); !wanted {
+			p.leave(in, member)
+		}
+	}
+	slices.SortStableFunc(p.Changes, order)
+	p = p.Sign()
+	p.guard(in)
+	return p
+}
+
+// want decides about one desired object.
+func (p *Plan) want(in Input, o object.Object) {
+	if other, twice := in.Others.Wants[o.ID]; twice {
+		p.refuse(RefusedWantedTwice, false, "%s is wanted by the apps %s and %s: an object belongs to one app", o.ID, in.App, other)
+		return
+	}
+	member, owned := in.Owned.Lookup(o.ID)
+	if owner, elsewhere := in.Others.Owns[o.ID]; elsewhere && !owned && !in.Others.Rendered[owner] {
+		p.refuse(RefusedOwnedElsewhere, false, "%s belongs to the app %s, which could not be rendered in this run: whether it still wants the object is not known", o.ID, owner)
+		return
+	}
+	c := Change{ID: o.ID, Version: o.Version}
+	live := in.Live[o.ID]
+	c.UID, c.ResourceVersion, c.Generation = live.UID, live.ResourceVersion, live.Generation
+	switch live.State {
+	case Unknown:
+		p.wantUnknown(in, o, live, c)
+	case Absent:
+		p.wantAbsent(in, o, member, live, c)
+	case Terminating:
+		c.Action, c.Reason, c.Note = Defer, ReasonTerminating, "it is being deleted and is made again when it is gone"
+		p.Changes = append(p.Changes, c)
+	case Present:
+		p.wantPresent(in, o, member, owned, live, c)
+	}
+}
+
+func (p *Plan) wantUnknown(in Input, o object.Object, live Observed, c Change) {
+	switch {
+	case live.NoKind && in.Coming[o.ID.GroupKind()]:
+		c.Action, c.Reason, c.Note = Create, ReasonKindComes, "not validated: its kind is defined by this run"
+	case live.NoKind:
+		c.Action, c.Reason, c.Note = Defer, ReasonNoKind, "the server does not serve "+o.ID.GroupKind().String()+" "+o.Version
+	default:
+		c.Action, c.Reason, c.Note = Defer, ReasonNoProof, live.Why
+	}
+	p.Changes = append(p.Changes, c)
+}
+
+func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live Observed, c Change) {
+	c.Action, c.Reason = Create, ReasonNew
+	if member.UID != "" {
+		c.Reason = ReasonDeleted
+		if in.Digests[o.ID] != member.Digest {
+			c.Reason = ReasonDesired
+		} else if Expires(o) {
+			// The control plane removed a finished Job; that it ran is what was wanted.
+			p.Unchanged++
+			return
+		}
+	}
+	if in.Rules.ReportDrift && c.Reason == ReasonDeleted {
+		c.Action = Report
+	}
+	if p.rejected(o, live.DryRun, &c) {
+		return
+	}
+	p.Changes = append(p.Changes, c)
+}
+
+// Expires says whether the control plane removes the object by itself once it
+// has done its work.
+func Expires(o object.Object) bool {
+	if o.ID.GroupKind() != (object.GroupKind{Group: "batch", Kind: "Job"}) {
+		return false
+	}
+	spec, _ := o.Content()["spec"].(map[string]any)
+	return spec["ttlSecondsAfterFinished"] != nil
+}
+
+func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned bool, live Observed, c Change) {
+	owner, tool, mark := OwnerOf(o.ID, live.Meta, in.Ledger)
+	if owner == Free && owned && member.UID == live.UID {
+		owner = Ours // somebody took our marks off the very object we own
+	}
+	if in.CreateOnly[o.ID] && !owned && owner != Ours {
+		p.Unchanged++
+		return
+	}
+	handedOver := in.Others.Owns[o.ID] != "" && owner == Ours
+	switch {
+	case owner == Foreign && !slices.Contains(in.Rules.Adopt, tool):
+		hint := "let the app adopt it (adopt: [" + tool + "]) or remove it from the repository"
+		if tool == "controller" {
+			hint = "remove it from the repository"
+		}
+		p.refuse(RefusedForeign, false, "%s (%s) exists and is another owner's (%s): %s", o.ID, o.Origin, mark, hint)
+		return
+	case owner == Copied:
+		p.refuse(RefusedForeign, false, "%s (%s) exists and is a copy of an object of this ledger, made by somebody else: delete it or remove it from the repository", o.ID, o.Origin)
+		return
+	case owner == Ours && owned:
+		c.Action, c.Reason = Update, ReasonDrift
+		if in.Digests[o.ID] != member.Digest || in.Digests[o.ID] == "" && !live.Drifted(member) {
+			c.Reason = ReasonDesired
+		}
+	case handedOver:
+		c.Action, c.Reason = Adopt, ReasonWanted
+	case owner == Ours:
+		c.Action, c.Reason = Adopt, ReasonMarked
+	case owner == Foreign:
+		c.Action, c.Reason, c.Note = Adopt, ReasonForeign, "takes over from "+mark
+	default:
+		c.Action, c.Reason = Adopt, ReasonUnmanaged
+	}
+	if p.rejected(o, live.DryRun, &c) {
+		return
+	}
+	if !p.differs(in, o, member, live, &c) && c.Action == Update {
+		p.Unchanged++
+		return
+	}
+	if in.Rules.ReportDrift && c.Reason == ReasonDrift {
+		c.Action = Report
+	}
+	if in.Rules.RefuseConflicts && len(c.Losers) > 0 && c.Action != Report {
+		c.Action, c.Reason, c.Note = Defer, ReasonConflict, "another manager owns fields of it, and the app says conflicts: refuse"
+	}
+	p.Changes = append(p.Changes, c)
+}
+
+// Drifted says whether the object is another than the one last applied, or was
+// touched since.
+func (o Observed) Drifted(member state.Member) bool {
+	return !o.Certain || o.UID != member.UID
+}
+
+// differs fills in what the change would do and says whether that is anything.
+func (p *Plan) differs(in Input, o object.Object, member state.Member, live Observed, c *Change) bool {
+	if live.DryRun == nil {
+		// Not looked at: certain, and the digest is the one last applied; or the
+		// dry run was left out, and the digest is all there is.
+		return !live.Certain || in.Digests[o.ID] != member.Digest
+	}
+	if live.DryRun.NotValidated != "" {
+		return true
+	}
+	c.Losers = live.DryRun.Conflicts
+	if len(live.DryRun.Conflicts) > 0 && live.DryRun.Content == nil {
+		return true
+	}
+	c.Diff = Diff(live.Content, live.DryRun.Content, o.IsSecret(), in.Ignore[o.ID])
+	return len(c.Diff) > 0
+}
+
+// rejected notes what the server said against the object.
+func (p *Plan) rejected(o object.Object, dry *DryRun, c *Change) bool {
+	switch {
+	case dry == nil:
+	case dry.Rejected != "":
+		p.Invalid = append(p.Invalid, fmt.Sprintf("%s: %s: %s", o.Origin, o.ID, dry.Rejected))
+		return true
+	case dry.NotValidated != "":
+		c.Note = "not validated: " + dry.NotValidated
+	}
+	return false
+}
+
+// leave decides about one member of the inventory that is not wanted any more.
+func (p *Plan) leave(in Input, member state.Member) {
+	live := in.Live[member.ID]
+	c := Change{ID: member.ID, Version: member.Version, UID: live.UID, ResourceVersion: live.ResourceVersion, Generation: live.Generation}
+	owner, _, mark := OwnerOf(member.ID, live.Meta, in.Ledger)
+	to, wanted := in.Others.Wants[member.ID]
+	switch {
+	case live.State == Absent || live.NoKind: // no kind, no object
+		c.Action, c.Reason = Forget, ReasonGone
+	case live.State == Unknown:
+		c.Action, c.Reason, c.Note = Keep, ReasonNoProof, live.Why
+	case wanted && owner == Ours:
+		c.Action, c.Reason, c.To = HandOver, ReasonWanted, to
+	case owner == Foreign:
+		c.Action, c.Reason, c.Note = Forget, ReasonTaken, mark
+	case live.State == Terminating:
+		c.Action, c.Reason = Keep, ReasonTerminating
+	case systemNamespace(member.ID):
+		c.Action, c.Reason = Keep, ReasonSystem
+	case owner != Ours || live.Labels[object.LabelApp] != in.App:
+		c.Action, c.Reason, c.Note = Keep, ReasonDisagrees, "the inventory holds it, but it does not carry this app's marks"
+	case in.Rules.KeepAll:
+		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, "the app says prune: false"
+	case optedOut(live.Annotations) != "":
+		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, optedOut(live.Annotations)
+	default:
+		c.Action, c.Reason = Prune, ReasonRemoved
+	}
+	p.Changes = append(p.Changes, c)
+}
+
+func systemNamespace(id object.ID) bool {
+	return id.GroupKind() == object.GroupKind{Kind: "Namespace"} &&
+		slices.Contains([]string{"kube-system", "kube-public", "kube-node-lease", "default"}, id.Name)
+}
+
+// order sorts the changes as they are carried out: applies by phase, then
+// prunes in reverse, then what only the inventory learns of.
+func order(a, b Change) int {
+	group := func(c Change) int {
+		switch c.Action {
+		case Create, Update, Adopt, Report, Defer:
+			return 0
+		case Prune:
+			return 1
+		case HandOver, Keep, Forget:
+			return 2
+		}
+		return 3
+	}
+	phase := cmp.Compare(Phase(a.ID.GroupKind()), Phase(b.ID.GroupKind()))
+	if group(a) == 1 {
+		phase = -phase
+	}
+	return cmp.Or(cmp.Compare(group(a), group(b)), phase, a.ID.Compare(b.ID))
+}

@@ -1,0 +1,27 @@
+package plan
+
+import "strings"
+
+// The annotations by which people already keep objects from being pruned
+// (DESIGN §7, Opt-outs). They are read from the live object, since it left the
+// repository.
+var optOuts = []struct{ key, value string }{ //nolint:gochecknoglobals // a table
+	{"tidemark.dev/prune", "disabled"},
+	{"kustomize.toolkit.fluxcd.io/prune", "disabled"},
+	{"argocd.argoproj.io/sync-options", "Prune=false"},
+	{"helm.sh/resource-policy", "keep"},
+	{"client.lifecycle.config.k8s.io/deletion", "detach"},
+}
+
+// optedOut gives the annotation that keeps an object, or "". Annotations that
+// hold several options separate them by commas.
+func optedOut(annotations map[string]string) string {
+	for _, out := range optOuts {
+		for option := range strings.SplitSeq(annotations[out.key], ",") {
+			if strings.EqualFold(strings.TrimSpace(option), out.value) {
+				return out.key + ": " + out.value
+			}
+		}
+	}
+	return ""
+}
