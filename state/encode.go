@@ -20,10 +20,9 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// decode reads what encode gave. A newer format is told apart before anything
-// else is read, since its fields are unknown; a field that this version would
-// lose when it writes the value again is of a newer Tidemark too.
-func decode(data []byte, into any) error {
+// checkFormat tells a newer format apart before anything else is read, since its
+// fields are unknown.
+func checkFormat(data []byte) error {
 	var written struct {
 		Format int `json:"format"`
 	}
@@ -35,6 +34,15 @@ func decode(data []byte, into any) error {
 		return fmt.Errorf("%w: it has format %d, this one reads up to %d", ErrNewer, written.Format, Format)
 	case written.Format < 1:
 		return fmt.Errorf("%w: it has no format", ErrDamaged)
+	}
+	return nil
+}
+
+// decode reads what encode gave. A field that this version does not know would
+// be lost when the value is written again, so it is ErrNewer too.
+func decode(data []byte, into any) error {
+	if err := checkFormat(data); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -155,6 +155,8 @@ type Audit struct {
 	// Dropped are the runs whose blobs the head ceased to name since the newest
 	// record; the next record takes them over.
 	Dropped []string `json:"dropped,omitempty"`
+	// Swept is the number of the newest record whose Dropped were collected.
+	Swept uint64 `json:"swept,omitempty"`
 }
 
 // Open says whether a plan was left open in the head.
@@ -176,22 +178,30 @@ func (h Head) Idle() bool {
 // Runs gives the ids of the runs whose blobs the head names, sorted.
 func (h Head) Runs() []string {
 	named := map[string]bool{}
-	name := func(ref *Ref) {
-		if ref != nil {
-			named[ref.Run()] = true
-		}
-	}
-	name(h.Observed)
-	for _, app := range h.Apps {
-		name(app.Inventory)
-		name(app.Plan)
-		name(app.Set)
-		name(app.Result)
-	}
-	if h.Audit.Path != "" {
-		name(&Ref{Path: h.Audit.Path})
+	for _, ref := range h.refs() {
+		named[ref.Run()] = true
 	}
 	return slices.Sorted(maps.Keys(named))
+}
+
+// refs gives every blob that the head names.
+func (h Head) refs() []Ref {
+	var refs []Ref
+	add := func(all ...*Ref) {
+		for _, ref := range all {
+			if ref != nil {
+				refs = append(refs, *ref)
+			}
+		}
+	}
+	add(h.Observed)
+	for _, app := range h.Apps {
+		add(app.Inventory, app.Plan, app.Set, app.Result)
+	}
+	if h.Audit.Path != "" {
+		add(&Ref{Path: h.Audit.Path, SHA256: h.Audit.Hash})
+	}
+	return refs
 }
 
 // clone gives a head whose maps and slices may be edited.

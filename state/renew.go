@@ -1,0 +1,82 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// While runs work and renews the lease every quarter of its TTL meanwhile. When
+// the lease is lost or the right to send ends, work's context ends with ErrLost as
+// its cause, and While gives ErrLost joined with the error of work, once work has
+// returned. Otherwise it gives the error of work as it is.
+//
+// The end of ctx ends work, but renewing goes on until work has returned.
+func (t *Tenure) While(ctx context.Context, work func(context.Context) error) error {
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	renewing, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
+	ended := make(chan error, 1)
+	go func() {
+		lost := t.keep(renewing)
+		if lost != nil {
+			stop(lost)
+		}
+		ended <- lost
+	}()
+
+	err := work(working)
+	done()
+	switch lost := <-ended; {
+	case lost == nil:
+		return err
+	case err == nil || errors.Is(err, ErrLost):
+		return lost
+	default:
+		return errors.Join(lost, err)
+	}
+}
+
+// keep renews the lease until pausing ends (nil) or the right to send does
+// (ErrLost).
+func (t *Tenure) keep(pausing context.Context) error {
+	pause := t.ledger.ttl / 4
+	for {
+		t.mu.Lock()
+		due := t.renewed.mono + pause - t.ledger.clock.Mono()
+		t.mu.Unlock()
+		if t.ledger.clock.Sleep(pausing, max(due, 0)) != nil {
+			return nil
+		}
+		if err := t.Check(); err != nil {
+			return err
+		}
+		if t.Left() > t.ledger.ttl*2/3-pause {
+			continue // A Commit has renewed it meanwhile.
+		}
+		err := t.renew(pausing)
+		if errors.Is(err, ErrLost) {
+			return err
+		}
+		if over := t.Check(); over != nil {
+			return fmt.Errorf("%w: %w", over, err)
+		}
+		if err != nil && t.ledger.clock.Sleep(pausing, pause/4) != nil {
+			return nil
+		}
+	}
+}
+
+// renew writes the head with nothing changed but the renewal. The end of ctx does
+// not break it off, since a write that was sent must be known to be done or not;
+// the end of the right to send does.
+func (t *Tenure) renew(ctx context.Context) error {
+	ctx, cancel := within(context.WithoutCancel(ctx), t.ledger.clock, t.Left())
+	defer cancel()
+	_, err := t.advance(ctx, func(base Head) (Head, error) { return t.ledger.revise(base, nil) })
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	return nil
+}
