@@ -56,6 +56,8 @@ func (r request) refused(code int, header http.Header, body []byte) error {
 		return as(apply.ErrConflict)
 	case code == http.StatusUnprocessableEntity && changesUID(status):
 		return as(apply.ErrConflict)
+	case unasked(code, status):
+		return &admissionError{words: words}
 	case code == http.StatusGone:
 		return errGone
 	case code == http.StatusInternalServerError && status.Reason == metav1.StatusReasonInternalError,
@@ -72,7 +74,7 @@ func (r request) missing(status metav1.Status, words string) error {
 	switch {
 	case status.Reason != metav1.StatusReasonNotFound:
 		return fmt.Errorf("%w: %s", apply.ErrNoKind, words)
-	case r.name != "" && status.Details.Name == r.name && status.Details.Kind == r.resource:
+	case r.name != "" && status.Details.Name == r.name && (status.Details.Kind == r.resource || status.Details.Kind != "namespaces"):
 		return apply.ErrNotFound
 	case status.Details.Kind == "namespaces" && status.Details.Name != "":
 		return &noNamespaceError{namespace: status.Details.Name}

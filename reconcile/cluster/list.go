@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// List gives the metadata of all objects of a kind whose label has the value
+// (an empty value: every object that has the label; an empty label: all), in one
+// namespace or, with an empty one, in all. It reads page by page, and begins once
+// anew when the server has forgotten where it stood. What did not come whole
+// is an error: absence follows from a list only because of that.
+func (c *Cluster) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+	resource, err := c.resource(ctx, kind, "")
+	if err != nil {
+		return nil, err
+	}
+	path, err := resource.collection(namespace)
+	if err != nil {
+		return nil, err
+	}
+	selector := label
+	if label != "" && value != "" {
+		selector += "=" + value
+	}
+	found, err := c.pages(ctx, kind, resource, path, selector)
+	if errors.Is(err, errGone) {
+		found, err = c.pages(ctx, kind, resource, path, selector)
+	}
+	if errors.Is(err, errGone) {
+		return nil, fmt.Errorf("%w: %w", apply.ErrUnanswered, err)
+	}
+	return found, err
+}
+
+// pages reads all pages of a list. The resourceVersion is left unset, which asks
+// for the newest state; the server keeps the later pages at that of the first.
+//
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource resource, path, selector string) (map[object.ID]plan.Meta, error) {
+	query := url.Values{"limit": {strconv.Itoa(c.pageSize)}}
+	if selector != "" {
+		query.Set("labelSelector", selector)
+	}
+	found := map[object.ID]plan.Meta{}
+	for {
+		body, err := c.send(ctx, request{
+			verb: verbList, method: http.MethodGet, path: path, query: query, accept: metadataList,
+			resource: resource.plural,
+		})
+		if err != nil {
+			return nil, err
+		}
+		next, err := addPage(found, kind, body)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w: a page of the list is broken: %w", apply.ErrUnanswered, err)
+		case next == "":
+			return found, nil
+		case next == query.Get("continue"):
+			return nil, fmt.Errorf("%w: the list leads in circles", apply.ErrUnanswered)
+		}
+		query.Set("continue", next)
+	}
+}
+
+// addPage adds the objects of one page and gives the token for the next, which
+// is empty on the last.
+func addPage(found map[object.ID]plan.Meta, kind object.GroupKind, body []byte) (next string, err error) {
+	var page struct {
+		Metadata *struct {
+			Continue string `json:"continue"`
+		} `json:"metadata"`
+		Items *[]partial `json:"items"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return "", err
+	}
+	if page.Metadata == nil || page.Items == nil {
+		return "", errors.New("it is not a list")
+	}
+	for _, item := range *page.Items {
+		m := item.Metadata
+		if m.UID == "" || m.Name == "" {
+			return "", errors.New("an item has no name or no UID")
+		}
+		meta, err := m.meta()
+		if err != nil {
+			return "", fmt.Errorf("item %s/%s: %w", m.Namespace, m.Name, err)
+		}
+		found[object.ID{Group: kind.Group, Kind: kind.Kind, Namespace: m.Namespace, Name: m.Name}] = meta
+	}
+	return page.Metadata.Continue, nil
+}

@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+const (
+	applyPatch = "application/apply-patch+yaml"
+	jsonPatch  = "application/json-patch+json"
+	jsonBody   = "application/json"
+)
+
+// Apply sends a server-side apply of o. With a Target the server refuses any
+// other object or state with apply.ErrConflict; without one, an object that
+// exists after all is not fenced off but updated, and force: false then gives
+// an apply.FieldConflictError where another manager's field would change.
+func (c *Cluster) Apply(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.Meta, error) {
+	r, err := c.applying(ctx, o, at, force)
+	if err != nil {
+		return plan.Meta{}, err
+	}
+	r.verb, r.accept = verbApply, metadataJSON
+	body, err := c.send(ctx, r)
+	if err != nil {
+		// A 404 here is not about the object, which would have been made.
+		if errors.Is(err, apply.ErrNotFound) {
+			err = fmt.Errorf("%w: the server does not find what it is to apply", apply.ErrRejected)
+		}
+		return plan.Meta{}, err
+	}
+	return decodeMeta(body)
+}
+
+// applying gives the request that applies o, but for verb and accept.
+func (c *Cluster) applying(ctx context.Context, o object.Object, at apply.Target, force bool) (request, error) {
+	resource, err := c.resource(ctx, o.ID.GroupKind(), o.Version)
+	if err != nil {
+		return request{}, err
+	}
+	path, err := resource.path(o.ID)
+	if err != nil {
+		return request{}, err
+	}
+	body, err := json.Marshal(fenced(o, at))
+	if err != nil {
+		return request{}, fmt.Errorf("encode %s: %w", o.ID, err)
+	}
+	return request{
+		method:      http.MethodPatch,
+		path:        path,
+		query:       url.Values{"fieldManager": {FieldManager}, "force": {strconv.FormatBool(force)}},
+		contentType: applyPatch,
+		body:        body,
+		resource:    resource.plural,
+		name:        o.ID.Name,
+		discreet:    o.IsSecret(),
+	}, nil
+}
+
+// fenced gives the manifest with the Target's UID and resourceVersion in its
+// metadata.
+func fenced(o object.Object, at apply.Target) map[string]any {
+	content := o.Content()
+	if at == (apply.Target{}) {
+		return content
+	}
+	metadata, _ := content["metadata"].(map[string]any)
+	metadata = maps.Clone(metadata)
+	if at.UID != "" {
+		metadata["uid"] = at.UID
+	}
+	if at.ResourceVersion != "" {
+		metadata["resourceVersion"] = at.ResourceVersion
+	}
+	content = maps.Clone(content)
+	content["metadata"] = metadata
+	return content
+}
+
+// Delete asks for the deletion of exactly the object that Target names, which
+// needs a UID; without a resourceVersion any state of it will do. Propagation is
+// Background (also when empty), Foreground or Orphan. That it answers does not
+// say that the object is gone: finalizers may hold it.
+func (c *Cluster) Delete(ctx context.Context, id object.ID, version string, at apply.Target, propagation string) error {
+	if at.UID == "" {
+		return fmt.Errorf("delete %s: no UID is given", id)
+	}
+	resource, err := c.readable(ctx, id.GroupKind(), version)
+	if err != nil {
+		return err
+	}
+	path, err := resource.path(id)
+	if err != nil {
+		return err
+	}
+	if propagation == "" {
+		propagation = "Background"
+	}
+	preconditions := map[string]string{"uid": at.UID}
+	if at.ResourceVersion != "" {
+		preconditions["resourceVersion"] = at.ResourceVersion
+	}
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "DeleteOptions",
+		"preconditions": preconditions, "propagationPolicy": propagation,
+	})
+	if err != nil {
+		return fmt.Errorf("encode delete options: %w", err)
+	}
+	_, err = c.send(ctx, request{
+		verb: verbDelete, method: http.MethodDelete, path: path, accept: metadataJSON,
+		contentType: jsonBody, body: body,
+		resource: resource.plural, name: id.Name, discreet: isSecret(id),
+	})
+	return err
+}
+
+func isSecret(id object.ID) bool { return id.Group == "" && id.Kind == "Secret" }
