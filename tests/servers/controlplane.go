@@ -157,7 +157,13 @@ func (c *ControlPlane) kubeconfig(path, user, server string, caPEM []byte) error
 }
 
 // Program is the path of a program of the control plane's version, such as kubectl.
-func (c *ControlPlane) Program(name string) (string, error) { return c.bundle.Path(name) }
+func (c *ControlPlane) Program(name string) (string, error) {
+	bundle, err := assets.ControlPlane()
+	if err != nil {
+		return "", err
+	}
+	return bundle.Path(name)
+}
 
 func (c *ControlPlane) startEtcd(ctx context.Context) error {
 	program, err := c.bundle.Path("etcd")
