@@ -108,9 +108,10 @@ func (c *ControlPlane) Stop() error {
 	return errors.Join(errs...)
 }
 
-// RestartAPIServer ends the API server in order and starts it again, at the same URL, with the same data.
+// RestartAPIServer kills the API server and starts it again, at the same URL, with the same data.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
-	if err := c.api.Stop(); err != nil {
+	// Asked to end, it waits for its watches, which the controllers never give up.
+	if err := c.api.Kill(); err != nil {
 		return err
 	}
 	c.CloseIdleConnections()
