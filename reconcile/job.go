@@ -31,6 +31,16 @@ type Job struct {
 	Approve []string
 	Reason  string
 
+	// LockTimeout bounds the wait for another run's lease; 0 waits until that run
+	// shows life or is proven dead.
+	LockTimeout time.Duration
+	// Self are the objects that this run itself runs from: never pruned without
+	// approval.
+	Self []object.ID
+	// GitRequests and PeakMemory are asked at the end, for the record; nil is 0.
+	GitRequests func() int64
+	PeakMemory  func() int64
+
 	// Trigger (schedule, manual, http, lambda, ci, cli), Actor (who) and Tool
 	// ("tidemark v1.2.3") go into the record as they are.
 	Trigger, Actor, Tool string

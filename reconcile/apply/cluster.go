@@ -54,9 +54,9 @@ var (
 	// ErrRejected: the server understood and refused: invalid, forbidden, denied
 	// by a webhook, or by one that could not be called. The object is as before.
 	ErrRejected = errors.New("rejected")
-	// ErrForbidden: what was asked needs a permission that we lack. It is an
-	// ErrRejected too.
-	ErrForbidden = fmt.Errorf("%w: no permission", ErrRejected)
+	// ErrForbidden: it needs a permission that we lack, or admission (a quota, a
+	// policy) denies it. It is an ErrRejected too.
+	ErrForbidden = fmt.Errorf("%w: forbidden", ErrRejected)
 	// ErrUnauthorized: the server does not accept our credentials.
 	ErrUnauthorized = errors.New("the server does not accept the credentials")
 	// ErrUnreachable: there was no connection, so that nothing was sent.

@@ -70,7 +70,7 @@ func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result
 // applied says whether every apply so far succeeded.
 func applied(outcomes []Outcome) bool {
 	for _, o := range outcomes {
-		if !o.Verdict.done() {
+		if !o.Verdict.Done() {
 			return false
 		}
 	}
@@ -128,7 +128,7 @@ func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outc
 func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []Outcome) {
 	var names []string
 	for i, c := range changes {
-		if c.ID.Kind == "CustomResourceDefinition" && c.Action != plan.Prune && outcomes[i].Verdict.done() && outcomes[i].Meta.UID != "" {
+		if c.ID.Kind == "CustomResourceDefinition" && c.Action != plan.Prune && outcomes[i].Verdict.Done() && outcomes[i].Meta.UID != "" {
 			names = append(names, c.ID.Name)
 		}
 	}
@@ -137,7 +137,7 @@ func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []
 	}
 	if err := d.cluster.Established(ctx, names); err != nil {
 		for i := range outcomes {
-			if outcomes[i].Change.ID.Kind == "CustomResourceDefinition" && outcomes[i].Verdict.done() {
+			if outcomes[i].Change.ID.Kind == "CustomResourceDefinition" && outcomes[i].Verdict.Done() {
 				outcomes[i].Verdict, outcomes[i].Message = Failed, err.Error()
 			}
 		}
@@ -155,21 +155,36 @@ func (d *doer) change(ctx context.Context, c plan.Change) Outcome {
 		return d.update(ctx, c, Adopted)
 	case plan.Prune:
 		return d.prune(ctx, c)
-	case plan.HandOver:
-		return Outcome{Change: c, Verdict: HandedOver, Message: "to " + c.To}
-	case plan.Keep:
-		return Outcome{Change: c, Verdict: Kept, Message: c.Note}
-	case plan.Forget:
-		return Outcome{Change: c, Verdict: Forgotten, Message: c.Note}
-	case plan.Report:
-		return Outcome{Change: c, Verdict: Reported}
-	case plan.Defer:
-		if c.Reason == plan.ReasonConflict {
-			return Outcome{Change: c, Verdict: Failed, Message: c.Note}
-		}
-		return Outcome{Change: c, Verdict: Deferred, Message: c.Note}
+	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Defer:
+	}
+	if outcome, noted := Noted(c); noted {
+		return outcome
 	}
 	return Outcome{Change: c, Verdict: Failed, Message: fmt.Sprintf("unknown action %q", c.Action)}
+}
+
+// Noted gives the outcome of a change that asks nothing of the cluster, and
+// whether c is such a change.
+func Noted(c plan.Change) (Outcome, bool) {
+	o := Outcome{Change: c, Message: c.Note}
+	switch c.Action {
+	case plan.HandOver:
+		o.Verdict, o.Message = HandedOver, "to "+c.To
+	case plan.Keep:
+		o.Verdict = Kept
+	case plan.Forget:
+		o.Verdict = Forgotten
+	case plan.Report:
+		o.Verdict = Reported
+	case plan.Defer:
+		o.Verdict = Deferred
+		if c.Reason == plan.ReasonConflict {
+			o.Verdict = Failed
+		}
+	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
+		return Outcome{}, false
+	}
+	return o, true
 }
 
 // send asks the gate, sends, and sends again while the server is busy.

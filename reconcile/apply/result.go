@@ -58,14 +58,16 @@ type Result struct {
 // keeps on purpose does not stand against it.
 func (r Result) Complete() bool {
 	for _, o := range r.Outcomes {
-		if !o.Verdict.done() {
+		if !o.Verdict.Done() {
 			return false
 		}
 	}
 	return true
 }
 
-func (v Verdict) done() bool {
+// Done says whether a change is what it should be: carried out, or left on
+// purpose.
+func (v Verdict) Done() bool {
 	switch v {
 	case Created, Changed, Adopted, Pruned, HandedOver, Kept, Forgotten, Reported:
 		return true

@@ -192,6 +192,13 @@ func (o Object) WithMetadata(labels, annotations map[string]string) Object {
 	return o
 }
 
+// WithContent gives an object of the same ID, version and origin with another
+// manifest, which must name the same object.
+func (o Object) WithContent(content map[string]any) Object {
+	o.content = content
+	return o
+}
+
 // Without gives the object without one top-level field, such as status.
 func (o Object) Without(field string) Object {
 	o.content = maps.Clone(o.content)

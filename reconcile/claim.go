@@ -1,0 +1,106 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/state"
+)
+
+// committed is what one app brings into the head before it acts.
+type committed struct {
+	app             string
+	plan, inventory state.Ref
+	approved        bool
+}
+
+// claim commits the plans and the widened inventories in one write of the head,
+// before anything is sent to the cluster: whatever this run may create is known
+// to the next one, whatever happens (law 1).
+func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
+	defer r.stage("claim")()
+	var commits []committed
+	for _, a := range apps {
+		if !a.acts() {
+			continue
+		}
+		a.owned = widen(a)
+		commit, err := r.commitment(ctx, a.Name, a.plan, a.owned)
+		if err != nil {
+			return fmt.Errorf("claim: %w", within(ctx, err))
+		}
+		commits = append(commits, commit)
+	}
+	edit := r.edit(l, commits)
+	if l.tenure != nil {
+		if err := l.tenure.Commit(ctx, edit); err != nil {
+			return fmt.Errorf("claim: %w", within(ctx, err))
+		}
+		return nil
+	}
+	tenure, err := r.job.Ledger.Claim(ctx, l.head, edit)
+	if err != nil {
+		return fmt.Errorf("claim: %w", within(ctx, err))
+	}
+	l.tenure = tenure
+	return nil
+}
+
+// commitment stores a plan and the inventory that goes with it.
+func (r *runner) commitment(ctx context.Context, name string, p plan.Plan, inventory state.Inventory) (committed, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return committed{}, fmt.Errorf("encode plan of %s: %w", name, err)
+	}
+	c := committed{app: name, approved: p.Approved}
+	if c.plan, err = r.job.Ledger.Put(ctx, "plan-"+name, data); err != nil {
+		return committed{}, err
+	}
+	c.inventory, err = r.putInventory(ctx, inventory)
+	return c, err
+}
+
+func (r *runner) putInventory(ctx context.Context, inventory state.Inventory) (state.Ref, error) {
+	data, err := inventory.Encode()
+	if err != nil {
+		return state.Ref{}, err
+	}
+	return r.job.Ledger.Put(ctx, "inventory-"+inventory.App, data)
+}
+
+// edit gives what a claim changes in the head.
+func (r *runner) edit(l *ledger, commits []committed) func(*state.Head) {
+	return func(head *state.Head) {
+		head.Cluster, head.Config = l.cluster, r.config.Digest
+		for _, c := range commits {
+			a := head.Apps[c.app]
+			a.Plan, a.Inventory = &c.plan, &c.inventory
+			if c.approved {
+				a.Approval = nil // it holds once
+			}
+			head.Apps[c.app] = a
+		}
+	}
+}
+
+// widen gives the app's inventory with everything that its plan creates or
+// takes over.
+func widen(a *app) state.Inventory {
+	owned := a.owned
+	for _, c := range a.plan.Changes {
+		m := state.Member{ID: c.ID, Version: c.Version, UID: c.UID}
+		switch {
+		case c.Action == plan.Create, c.Action == plan.Adopt && c.Reason == plan.ReasonWanted:
+			m.Origin = state.Created
+			owned = owned.Widen(m)
+		case c.Action == plan.Adopt:
+			// A member that was to be created and is found without our marks was
+			// made by somebody else.
+			m.Origin = state.Adopted
+			owned = owned.Update(m)
+		}
+	}
+	return owned
+}

@@ -1,0 +1,130 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/render/source"
+	"tidemark.dev/tidemark/state"
+)
+
+// app is one app on its way through the stages. Each stage fills in its own
+// fields; after an error the later stages leave the app alone.
+type app struct {
+	App
+	err error
+
+	// configure
+	prior state.App
+	owned state.Inventory
+
+	// resolve
+	revision source.Revision
+	inputs   string
+
+	// observe: nothing moved, neither the inputs nor any object
+	untouched bool
+
+	// render
+	rendered Rendered
+	want     object.Set
+	digest   string
+	digests  map[object.ID]string
+	optional map[object.ID]bool
+
+	// inspect
+	live plan.Live
+
+	// decide
+	plan    plan.Plan
+	planned bool
+
+	// apply
+	results []apply.Result
+}
+
+// configure gives the apps with what the ledger knows of each.
+func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
+	defer r.stage("configure")()
+	config, err := r.job.Configure(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("configure: %w", within(ctx, err))
+	}
+	r.config = config
+	var apps []*app
+	known := map[string]bool{}
+	for _, a := range config.Apps {
+		known[a.Name] = true
+		if len(r.job.Only) == 0 || slices.Contains(r.job.Only, a.Name) {
+			apps = append(apps, &app{App: a})
+		}
+	}
+	for _, name := range r.job.Only {
+		if !known[name] {
+			return nil, fmt.Errorf("configure: there is no app %q; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
+		if !known[name] && len(r.job.Only) == 0 {
+			r.warn(fmt.Sprintf("the app %s left the configuration: its objects stay as they are", name))
+		}
+	}
+	return apps, r.inventories(ctx, l, apps)
+}
+
+// inventories reads what each app of the ledger owns; those that take no part
+// in this run too, since no object has two owners.
+func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error {
+	l.owners = map[object.ID]string{}
+	for name, prior := range l.head.Apps {
+		inventory, err := r.inventory(ctx, prior.Inventory)
+		if err != nil {
+			return fmt.Errorf("load state: inventory of app %s: %w", name, within(ctx, err))
+		}
+		if prior.Plan != nil {
+			// Its run died: what it sent may still be on its way.
+			inventory = inventory.Doubt(l.interruptedSince(), func(state.Member) bool { return true })
+		}
+		for _, member := range inventory.Members {
+			l.owners[member.ID] = name
+		}
+		for _, a := range apps {
+			if a.Name == name {
+				a.prior, a.owned = prior, inventory
+			}
+		}
+	}
+	for _, a := range apps {
+		a.owned.App = a.Name
+	}
+	return nil
+}
+
+func (r *runner) inventory(ctx context.Context, ref *state.Ref) (state.Inventory, error) {
+	if ref == nil {
+		return state.Inventory{}, nil
+	}
+	data, err := r.job.Ledger.Read(ctx, *ref)
+	if err != nil {
+		return state.Inventory{}, err
+	}
+	return state.DecodeInventory(data)
+}
+
+// digestOf gives the SHA-256 of values in hexadecimal.
+func digestOf(values ...any) string {
+	hash := sha256.New()
+	if err := json.NewEncoder(hash).Encode(values); err != nil {
+		panic(err) // strings and numbers only
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}

@@ -1,0 +1,132 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// decide plans every app. What the apps want of each other's objects is known
+// only now, when all of them are rendered.
+func (r *runner) decide(l *ledger, apps []*app) {
+	defer r.stage("plan")()
+	coming := definedKinds(apps)
+	for _, a := range apps {
+		if a.err != nil || a.untouched {
+			continue
+		}
+		a.plan = plan.Make(r.input(l, a, others(l, a, apps), coming))
+		a.planned = true
+		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
+		if a.plan.Approved {
+			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))
+		}
+		r.judgeVarying(a)
+	}
+}
+
+// approvalOf says who let the plan pass its guards.
+func (r *runner) approvalOf(a *app) string {
+	if slices.Contains(r.job.Approve, a.plan.Hash) {
+		return fmt.Sprintf("%s confirmed the plan %s: %s", r.job.Actor, a.plan.Hash, r.job.Reason)
+	}
+	return fmt.Sprintf("%s approved the plan %s: %s", a.prior.Approval.Actor, a.plan.Hash, a.prior.Approval.Reason)
+}
+
+func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.GroupKind]bool) plan.Input {
+	self := map[object.ID]bool{}
+	for _, id := range r.job.Self {
+		self[id] = true
+	}
+	approved := map[string]bool{}
+	for _, hash := range r.job.Approve {
+		approved[hash] = true
+	}
+	if a.prior.Approval != nil {
+		approved[a.prior.Approval.PlanHash] = true
+	}
+	return plan.Input{
+		App: a.Name, Ledger: l.label, Inputs: a.inputs,
+		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
+		Owned: a.owned, Live: a.live, Rules: a.Rules,
+		Others: o, Coming: coming, Self: self, Approved: approved,
+	}
+}
+
+// others gives what a plan for one app must know of the other apps of the
+// ledger. An app of which nothing moved wants what it owns.
+func others(l *ledger, self *app, apps []*app) plan.Others {
+	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]string{}, Rendered: map[string]bool{}}
+	for id, owner := range l.owners {
+		if owner != self.Name {
+			o.Owns[id] = owner
+		}
+	}
+	for _, a := range apps {
+		if a == self || a.err != nil {
+			continue
+		}
+		o.Rendered[a.Name] = true
+		for _, wants := range a.want.Objects() {
+			o.Wants[wants.ID] = a.Name
+		}
+		for _, member := range a.owned.Members {
+			if a.untouched && !member.Kept {
+				o.Wants[member.ID] = a.Name
+			}
+		}
+	}
+	return o
+}
+
+// definedKinds are the kinds whose CustomResourceDefinition some app wants.
+func definedKinds(apps []*app) map[object.GroupKind]bool {
+	defined := map[object.GroupKind]bool{}
+	for _, a := range apps {
+		for _, o := range a.want.Objects() {
+			if o.ID.GroupKind() != (object.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
+				continue
+			}
+			spec, _ := o.Content()["spec"].(map[string]any)
+			names, _ := spec["names"].(map[string]any)
+			group, _ := spec["group"].(string)
+			kind, _ := names["kind"].(string)
+			defined[object.GroupKind{Group: group, Kind: kind}] = true
+		}
+	}
+	return defined
+}
+
+// judgeVarying says what happens to fields that differ from one rendering to
+// the next.
+func (r *runner) judgeVarying(a *app) {
+	var fields []string
+	for _, id := range slices.SortedFunc(maps.Keys(a.rendered.Varying), object.ID.Compare) {
+		fields = append(fields, fmt.Sprintf("%s %s", id, strings.Join(a.rendered.Varying[id], " ")))
+	}
+	if len(fields) == 0 {
+		return
+	}
+	text := "the chart renders differently each time: " + strings.Join(fields, "; ")
+	switch a.rendered.Nondeterministic {
+	case "refuse":
+		a.plan.Refusals = append(a.plan.Refusals, plan.Refusal{Reason: plan.RefusedNondeterministic, Message: text})
+	case "apply":
+		a.plan.Warnings = append(a.plan.Warnings, text+": applied anew at each change of its inputs")
+	default:
+		a.plan.Warnings = append(a.plan.Warnings, text+": what is live is kept")
+	}
+}
+
+// acts says whether any app has something to write to the cluster, and may.
+func acts(apps []*app) bool {
+	return slices.ContainsFunc(apps, (*app).acts)
+}
+
+func (a *app) acts() bool {
+	return a.err == nil && a.planned && !a.blocked() && a.plan.Acts()
+}

@@ -1,0 +1,210 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// inspect looks closely at what planning must know and the lists do not tell:
+// whether an object that is about to be created exists already, what happened
+// to a suspect, and what the server would make of each change.
+func (r *runner) inspect(ctx context.Context, l *ledger, apps []*app) {
+	defer r.stage("inspect")()
+	i := &inspector{runner: r, ledger: l, coming: comingNamespaces(apps)}
+	for _, a := range apps {
+		if a.err == nil && !a.untouched {
+			r.tell(Event{Stage: "inspect", App: a.Name})
+			a.live = i.app(ctx, a)
+		}
+	}
+}
+
+// comingNamespaces are the namespaces that some app of this run wants.
+func comingNamespaces(apps []*app) map[string]bool {
+	coming := map[string]bool{}
+	for _, a := range apps {
+		for _, o := range a.want.Objects() {
+			if o.ID.GroupKind() == (object.GroupKind{Kind: "Namespace"}) {
+				coming[o.ID.Name] = true
+			}
+		}
+	}
+	return coming
+}
+
+type inspector struct {
+	*runner
+	ledger *ledger
+	coming map[string]bool
+	// namespaces tells of the namespaces that were asked for whether they exist.
+	namespaces map[string]bool
+}
+
+// app gives everything that is observed of an app's desired and owned objects,
+// and puts live values where its rendering varies.
+func (i *inspector) app(ctx context.Context, a *app) plan.Live {
+	live := i.presence(ctx, a)
+	var mu sync.Mutex
+	kept := map[object.ID]object.Object{}
+	each(wanted(a), func(id object.ID) {
+		mu.Lock()
+		seen := live[id]
+		mu.Unlock()
+		o, wanted := a.want.Get(id)
+		if wanted {
+			o, seen = i.look(ctx, a, o, seen)
+		} else {
+			seen = i.lookAtLeft(ctx, seen, id)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		live[id] = seen
+		if wanted && len(a.rendered.Varying[id]) > 0 {
+			kept[id] = o
+		}
+	})
+	if len(kept) > 0 {
+		objects := slices.Clone(a.want.Objects())
+		for n, o := range objects {
+			if with, ok := kept[o.ID]; ok {
+				objects[n] = with
+			}
+		}
+		if set, err := object.NewSet(objects, false); err == nil {
+			a.want = set
+		}
+	}
+	return live
+}
+
+// wanted lists the IDs of an app's desired and owned objects, each once.
+func wanted(a *app) []object.ID {
+	var ids []object.ID
+	for _, o := range a.want.Objects() {
+		ids = append(ids, o.ID)
+	}
+	for _, member := range a.owned.Members {
+		if _, both := a.want.Get(member.ID); !both {
+			ids = append(ids, member.ID)
+		}
+	}
+	return ids
+}
+
+// each runs work for every ID, width at once.
+func each(ids []object.ID, work func(object.ID)) {
+	var group errgroup.Group
+	group.SetLimit(width)
+	for _, id := range ids {
+		group.Go(func() error {
+			work(id)
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// look finds out what applying a desired object would do.
+func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan.Observed) (object.Object, plan.Observed) {
+	member, owned := a.owned.Lookup(o.ID)
+	varying := a.rendered.Varying[o.ID]
+	switch seen.State {
+	case plan.Unknown, plan.Terminating:
+		return o, seen
+	case plan.Absent:
+		if a.SkipValidation {
+			return o, seen
+		}
+		seen.DryRun = i.dryRunCreate(ctx, o)
+		return o, seen
+	case plan.Present:
+	}
+	digest := a.digests[o.ID]
+	same := owned && seen.Certain && digest == member.Digest && o.Version == member.Version
+	if same && (digest != "" || a.prior.Inputs == a.inputs) {
+		return o, seen
+	}
+	if owner, tool, _ := plan.OwnerOf(o.ID, seen.Meta, i.ledger.label); owner == plan.Copied || owner == plan.Foreign && !slices.Contains(a.Rules.Adopt, tool) {
+		return o, seen // refused whatever it holds
+	}
+	if a.SkipValidation && len(varying) == 0 && digest != "" && seen.Certain {
+		return o, seen
+	}
+	content, meta, err := i.job.Cluster.Read(ctx, o.ID, o.Version)
+	switch {
+	case errors.Is(err, apply.ErrNotFound):
+		return o, plan.Observed{State: plan.Absent}
+	case errors.Is(err, apply.ErrNoKind):
+		return o, plan.Observed{State: plan.Unknown, NoKind: true}
+	case err != nil:
+		return o, plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+	}
+	if a.rendered.Nondeterministic != "apply" {
+		o = keepLive(o, varying, content)
+	}
+	certain := seen.Certain && meta.UID == seen.UID
+	seen = present(meta)
+	seen.Certain, seen.Content = certain, content
+	dry, err := i.dryRun(ctx, a, o, apply.Target{UID: meta.UID, ResourceVersion: meta.ResourceVersion})
+	if err != nil {
+		return o, plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+	}
+	seen.DryRun = &dry
+	return o, seen
+}
+
+// dryRun asks first without force, to learn who would lose a field to us.
+func (i *inspector) dryRun(ctx context.Context, a *app, o object.Object, at apply.Target) (plan.DryRun, error) {
+	dry, err := i.job.Cluster.DryRun(ctx, o, at, false)
+	if err != nil || len(dry.Conflicts) == 0 || a.Rules.RefuseConflicts {
+		return dry, err
+	}
+	forced, err := i.job.Cluster.DryRun(ctx, o, at, true)
+	forced.Conflicts = dry.Conflicts
+	return forced, err
+}
+
+// dryRunCreate asks what the server would make of a new object.
+func (i *inspector) dryRunCreate(ctx context.Context, o object.Object) *plan.DryRun {
+	if i.coming[o.ID.Namespace] && i.absentNamespace(o.ID.Namespace) {
+		return &plan.DryRun{NotValidated: "its namespace comes with this run"}
+	}
+	if o.ID.Namespace != "" && i.absentNamespace(o.ID.Namespace) {
+		return &plan.DryRun{Rejected: fmt.Sprintf("the namespace %q does not exist: add it to the repository or set createNamespace: true", o.ID.Namespace)}
+	}
+	dry, err := i.job.Cluster.DryRun(ctx, o, apply.Target{}, false)
+	if err != nil {
+		return &plan.DryRun{NotValidated: within(ctx, err).Error()}
+	}
+	return &dry
+}
+
+// lookAtLeft looks at a member that left the set: a StatefulSet's volume claims
+// decide whether it is protected.
+func (i *inspector) lookAtLeft(ctx context.Context, seen plan.Observed, id object.ID) plan.Observed {
+	if seen.State != plan.Present || id.GroupKind() != (object.GroupKind{Group: "apps", Kind: "StatefulSet"}) {
+		return seen
+	}
+	if content, meta, err := i.job.Cluster.Read(ctx, id, ""); err == nil {
+		seen = present(meta)
+		seen.Content = content
+	}
+	return seen
+}
+
+func present(meta plan.Meta) plan.Observed {
+	state := plan.Present
+	if meta.Terminating {
+		state = plan.Terminating
+	}
+	return plan.Observed{State: state, Meta: meta}
+}

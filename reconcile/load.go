@@ -1,0 +1,103 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// ledger is the state of one attempt: the head it started from and, once the
+// lease is held, the tenure.
+type ledger struct {
+	head    state.Head
+	tenure  *state.Tenure
+	loaded  bool
+	skipped bool
+	// label is the value of our label on every object of this ledger.
+	label string
+	kinds plan.Kinds
+	// cluster is the UID of the target.
+	cluster string
+	// seen is what the last run observed; lists is what this one listed.
+	seen  state.Observation
+	lists *listing
+	// owners tells which app has an object in its inventory, for every app of
+	// the ledger.
+	owners map[object.ID]string
+	// refreshed is what this run observed, for the head.
+	refreshed []state.Seen
+}
+
+// holding runs work, under the lease when it is held.
+func (l *ledger) holding(ctx context.Context, work func(context.Context) error) error {
+	if l.tenure == nil {
+		return work(ctx)
+	}
+	return l.tenure.While(ctx, work)
+}
+
+// load reads the head. While another run works on the ledger it waits, until
+// that run shows life (this one is skipped) or is proven dead (this one takes
+// over).
+func (r *runner) load(ctx context.Context) (*ledger, error) {
+	defer r.stage("load")()
+	l := &ledger{}
+	head, err := r.job.Ledger.Load(ctx)
+	if err != nil {
+		return l, fmt.Errorf("load state: %w", within(ctx, err))
+	}
+	l.head, l.loaded, l.label = head, true, LedgerLabel(head.Lineage)
+	if head.Idle() || r.job.Mode == PlanOnly {
+		return l, l.readObserved(ctx, r)
+	}
+	r.tell(Event{Stage: "wait", Message: fmt.Sprintf("run %s of %s holds the lease", head.Lease.Run, head.Lease.Holder)})
+	waited, err := r.job.Ledger.Wait(ctx, head, r.job.LockTimeout)
+	if err != nil {
+		return l, fmt.Errorf("wait for the lease: %w", within(ctx, err))
+	}
+	l.head = waited.Head
+	if waited.End != state.Stale {
+		l.skipped = true
+		return l, nil
+	}
+	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, func(*state.Head) {})
+	var held *state.HeldError
+	if errors.As(err, &held) {
+		l.skipped = true
+		return l, nil
+	}
+	if err != nil {
+		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
+	}
+	l.head = l.tenure.Head()
+	return l, l.readObserved(ctx, r)
+}
+
+// readObserved reads the last observation. One that is lost costs a closer look
+// at everything, and nothing else.
+func (l *ledger) readObserved(ctx context.Context, r *runner) error {
+	if l.head.Observed == nil {
+		return nil
+	}
+	data, err := r.job.Ledger.Read(ctx, *l.head.Observed)
+	if err == nil {
+		l.seen, err = state.DecodeObservation(data)
+	}
+	switch {
+	case errors.Is(err, state.ErrDamaged):
+		r.warn("the last observation cannot be read, everything is looked at closely: " + err.Error())
+		return nil
+	case err != nil:
+		return fmt.Errorf("load state: %w", within(ctx, err))
+	}
+	return nil
+}
+
+// interruptedSince gives the moment from which on members of a plan that was
+// not settled are in doubt: the store's clock now.
+func (l *ledger) interruptedSince() time.Time { return l.head.Stamp.Now }

@@ -1,0 +1,132 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// width is how many requests to the cluster are under way at once.
+const width = 32
+
+// listing is what the metadata LISTs of one run gave: everything that bears
+// this ledger's label, of the kinds that were asked for.
+type listing struct {
+	objects map[object.ID]plan.Meta
+	// failed holds the kinds whose list did not come, each with the reason:
+	// nothing follows from what is missing there.
+	failed map[object.GroupKind]string
+}
+
+// observe lists what there is of the kinds that the apps own, and finds the
+// apps of which nothing moved.
+func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
+	defer r.stage("observe")()
+	kinds := map[object.GroupKind][]string{}
+	for _, a := range apps {
+		for _, member := range a.owned.Members {
+			gk := member.ID.GroupKind()
+			if !slices.Contains(kinds[gk], member.ID.Namespace) {
+				kinds[gk] = append(kinds[gk], member.ID.Namespace)
+			}
+		}
+	}
+	l.lists = r.list(ctx, l, kinds)
+	for _, a := range apps {
+		a.untouched = a.err == nil && a.prior.Plan == nil && a.prior.Inputs != "" && a.prior.Inputs == a.inputs && l.allCertain(a.owned)
+	}
+}
+
+// list asks for all objects with our label, one kind a request; where that is
+// forbidden over the whole cluster, one kind and namespace a request.
+func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind][]string) *listing {
+	lists := &listing{objects: map[object.ID]plan.Meta{}, failed: map[object.GroupKind]string{}}
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(width)
+	for gk, namespaces := range kinds {
+		if _, served := l.kinds.Served[gk]; !served {
+			continue // classify tells whether that proves anything
+		}
+		group.Go(func() error {
+			found, err := r.job.Cluster.List(ctx, gk, "", object.LabelLedger, l.label)
+			if errors.Is(err, apply.ErrRejected) && l.kinds.Served[gk].Namespaced {
+				found, err = r.listEach(ctx, l, gk, namespaces)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				lists.failed[gk] = within(ctx, err).Error()
+				return nil
+			}
+			maps.Copy(lists.objects, found)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return lists
+}
+
+func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, namespaces []string) (map[object.ID]plan.Meta, error) {
+	all := map[object.ID]plan.Meta{}
+	for _, namespace := range namespaces {
+		found, err := r.job.Cluster.List(ctx, gk, namespace, object.LabelLedger, l.label)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, found)
+	}
+	return all, nil
+}
+
+// allCertain says whether every member is as it was last observed.
+func (l *ledger) allCertain(owned state.Inventory) bool {
+	for _, member := range owned.Members {
+		if member.Kept {
+			continue
+		}
+		if member.Ghost != nil || member.Unsettled != nil {
+			return false
+		}
+		meta, listed := l.lists.objects[member.ID]
+		if !listed && l.lists.failed[member.ID.GroupKind()] != "" {
+			return false
+		}
+		if !l.certain(member.ID, meta, listed) {
+			return false
+		}
+	}
+	return true
+}
+
+// certain says whether an object is as it was last observed: not touched, or
+// touched by nothing but status noise. An object that was observed to be gone,
+// and may be, is as it was while it stays away. See decisions/0001.
+func (l *ledger) certain(id object.ID, meta plan.Meta, listed bool) bool {
+	seen, known := l.seen.Lookup(id)
+	switch {
+	case !known:
+		return false
+	case !listed:
+		return seen.UID == ""
+	case seen.UID != meta.UID || meta.Terminating || meta.Controller != "":
+		return false
+	case seen.ResourceVersion == meta.ResourceVersion:
+		return true
+	}
+	return meta.Owned != "" && seen.Digest == meta.Owned && meta.Annotations[object.AnnotationID] == id.Mark()
+}
+
+// seenOf gives what the next run compares with.
+func seenOf(id object.ID, meta plan.Meta) state.Seen {
+	return state.Seen{ID: id, UID: meta.UID, ResourceVersion: meta.ResourceVersion, Generation: meta.Generation, Digest: meta.Owned}
+}

@@ -1,0 +1,133 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// few is how many objects of one kind and namespace are asked for one by one;
+// more are asked for by one LIST.
+const few = 4
+
+// place is one kind in one namespace.
+type place struct {
+	kind      object.GroupKind
+	namespace string
+}
+
+// presence tells of every desired and owned object whether it exists. What the
+// lists by our label lack may exist without our label.
+func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
+	live := plan.Live{}
+	missing := map[place][]object.ID{}
+	for _, id := range wanted(a) {
+		meta, listed := i.ledger.lists.objects[id]
+		switch {
+		case listed:
+			seen := present(meta)
+			seen.Certain = i.ledger.certain(id, meta, true)
+			live[id] = seen
+		default:
+			missing[place{id.GroupKind(), id.Namespace}] = append(missing[place{id.GroupKind(), id.Namespace}], id)
+		}
+	}
+	i.findNamespaces(ctx, missing)
+	var mu sync.Mutex
+	note := func(id object.ID, seen plan.Observed) {
+		mu.Lock()
+		defer mu.Unlock()
+		live[id] = seen
+	}
+	var single []object.ID
+	for at, ids := range missing {
+		unknown, proven := i.provable(at)
+		for _, id := range ids {
+			if proven {
+				note(id, unknown)
+			}
+		}
+		if proven {
+			continue
+		}
+		if len(ids) > few {
+			if found, err := i.job.Cluster.List(ctx, at.kind, at.namespace, "", ""); err == nil {
+				for _, id := range ids {
+					if meta, ok := found[id]; ok {
+						note(id, present(meta))
+					} else {
+						note(id, plan.Observed{State: plan.Absent})
+					}
+				}
+				continue
+			}
+		}
+		single = append(single, ids...)
+	}
+	each(single, func(id object.ID) { note(id, i.one(ctx, id)) })
+	return live
+}
+
+// provable gives what is known of all objects of a kind in a namespace without
+// asking for any.
+func (i *inspector) provable(at place) (plan.Observed, bool) {
+	if why, failing := i.ledger.kinds.Failing[at.kind.Group]; failing {
+		return plan.Observed{State: plan.Unknown, Why: "discovery of the API group fails: " + why}, true
+	}
+	kind, served := i.ledger.kinds.Served[at.kind]
+	switch {
+	case !served:
+		return plan.Observed{State: plan.Unknown, NoKind: true}, true
+	case kind.Fixed:
+		return plan.Observed{State: plan.Unknown, Why: "objects of this kind cannot be listed and patched"}, true
+	case at.namespace != "" && i.absentNamespace(at.namespace):
+		return plan.Observed{State: plan.Absent}, true
+	}
+	return plan.Observed{}, false
+}
+
+// one asks for one object.
+func (i *inspector) one(ctx context.Context, id object.ID) plan.Observed {
+	meta, err := i.job.Cluster.Metadata(ctx, id, "")
+	switch {
+	case err == nil:
+		return present(meta)
+	case errors.Is(err, apply.ErrNotFound):
+		return plan.Observed{State: plan.Absent}
+	case errors.Is(err, apply.ErrNoKind):
+		return plan.Observed{State: plan.Unknown, NoKind: true}
+	}
+	return plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+}
+
+// findNamespaces learns which namespaces of missing objects are absent: nothing
+// is in a namespace that does not exist.
+func (i *inspector) findNamespaces(ctx context.Context, missing map[place][]object.ID) {
+	if i.namespaces == nil {
+		i.namespaces = map[string]bool{}
+	}
+	var unknown []object.ID
+	for at := range missing {
+		if _, known := i.namespaces[at.namespace]; at.namespace != "" && !known {
+			i.namespaces[at.namespace] = true
+			unknown = append(unknown, object.ID{Kind: "Namespace", Name: at.namespace})
+		}
+	}
+	var mu sync.Mutex
+	each(unknown, func(id object.ID) {
+		if seen := i.one(ctx, id); seen.State == plan.Absent {
+			mu.Lock()
+			defer mu.Unlock()
+			i.namespaces[id.Name] = false
+		}
+	})
+}
+
+func (i *inspector) absentNamespace(namespace string) bool {
+	exists, known := i.namespaces[namespace]
+	return known && !exists
+}

@@ -1,0 +1,231 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/render/source"
+	"tidemark.dev/tidemark/state"
+)
+
+// record gives the audit record of the run; the ledger fills in its place in
+// the chain.
+func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
+	rec := state.Record{
+		Format: state.Format, Run: r.job.Ledger.Run(), Lineage: l.head.Lineage, Epoch: l.head.Epoch,
+		Trigger: r.job.Trigger, Actor: r.job.Actor, Tool: r.job.Tool, Config: r.config.Digest,
+		Started: r.began.UTC(), Finished: r.job.Now().UTC(),
+		Apps: []state.AppRecord{}, Warnings: r.warnings, Cost: r.cost(),
+	}
+	var codes []int
+	for _, a := range apps {
+		entry, code := a.record()
+		rec.Apps = append(rec.Apps, entry)
+		codes = append(codes, code)
+	}
+	if cause != nil {
+		codes = append(codes, exitOf(cause))
+		rec.Message = cause.Error()
+	}
+	if l.skipped {
+		rec.Message = "run " + l.head.Lease.Run + " of " + l.head.Lease.Holder + " is at work on this ledger"
+	}
+	rec.Exit = worst(codes...)
+	rec.Verdict = verdict(rec, l.skipped, cause)
+	return rec
+}
+
+// verdict gives the verdict of a whole run.
+func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
+	var all []state.Verdict
+	for _, a := range rec.Apps {
+		all = append(all, a.Verdict)
+	}
+	has := func(v state.Verdict) bool { return slices.Contains(all, v) }
+	switch {
+	case skipped:
+		return state.Skipped
+	case exitOf(cause) == ExitInterrupted, has(state.Interrupted):
+		return state.Interrupted
+	case cause != nil:
+		return state.Failed
+	case len(slices.Compact(slices.Clone(all))) == 1:
+		return all[0]
+	case has(state.Failed), has(state.Partial):
+		return state.Partial
+	case has(state.Refused):
+		return state.Refused
+	case has(state.Changed):
+		return state.Changed
+	}
+	return state.Unchanged
+}
+
+// record gives the app's part of the record, and the exit code that it asks
+// for.
+func (a *app) record() (state.AppRecord, int) {
+	entry := state.AppRecord{Name: a.Name, Warnings: a.plan.Warnings}
+	entry.Revision, entry.Chart = revisionOf(a.revision, nil)
+	if a.prior.Revision != nil {
+		entry.From = a.prior.Revision.Commit
+	} else if a.prior.Chart != nil {
+		entry.From = a.prior.Chart.Version
+	}
+	if a.planned {
+		entry.PlanHash = a.plan.Hash
+	}
+	last := a.outcomes()
+	entry.Counts = a.counts(last)
+	entry.Changes = a.changes(last)
+	for _, refusal := range a.plan.Refusals {
+		out := state.Refusal{Reason: refusal.Reason, Message: refusal.Message}
+		if refusal.Approvable {
+			out.PlanHash = a.plan.Hash
+		}
+		entry.Refusals = append(entry.Refusals, out)
+	}
+	var code int
+	entry.Verdict, code, entry.Message = a.verdict(last)
+	return entry, code
+}
+
+// verdict says how the app went, which exit code that is, and why.
+func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, string) {
+	switch {
+	case a.err != nil && exitOf(a.err) == ExitInterrupted:
+		return state.Interrupted, ExitInterrupted, a.err.Error()
+	case a.err != nil:
+		return state.Failed, exitOf(a.err), a.err.Error()
+	case len(a.plan.Invalid) > 0:
+		return state.Failed, ExitConfig, "the server refuses: " + strings.Join(a.plan.Invalid, "; ")
+	case len(a.plan.Refusals) > 0:
+		return state.Refused, ExitRefused, ""
+	case a.untouched:
+		return state.Unchanged, ExitOK, ""
+	case !a.planned, a.acts() && a.results == nil:
+		return state.Interrupted, ExitInterrupted, "the run ended before this app was applied"
+	}
+	changed, undone, unsent := false, false, false
+	for _, o := range last {
+		switch o.Verdict {
+		case apply.Created, apply.Changed, apply.Adopted, apply.Pruned:
+			changed = true
+		case apply.Unsent:
+			unsent = true
+		case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Held:
+			undone = true
+		case apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+		}
+	}
+	switch {
+	case unsent:
+		return state.Interrupted, ExitInterrupted, "the run ended before everything was sent"
+	case undone && changed:
+		return state.Partial, ExitPartial, ""
+	case undone:
+		return state.Failed, ExitPartial, ""
+	case changed:
+		return state.Changed, ExitOK, ""
+	}
+	return state.Unchanged, ExitOK, ""
+}
+
+func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
+	var n state.Counts
+	if a.untouched {
+		for _, member := range a.owned.Members {
+			if member.Kept {
+				n.Kept++
+			} else {
+				n.Unchanged++
+			}
+		}
+		return n
+	}
+	n.Unchanged = a.plan.Unchanged
+	for _, o := range last {
+		if o.Change.Reason == plan.ReasonDrift || o.Change.Reason == plan.ReasonDeleted {
+			n.Drifted++
+		}
+		switch o.Verdict {
+		case apply.Created:
+			n.Created++
+		case apply.Changed:
+			n.Changed++
+		case apply.Pruned:
+			n.Pruned++
+		case apply.Adopted:
+			n.Adopted++
+		case apply.Kept:
+			n.Kept++
+		case apply.Deferred, apply.Held:
+			n.Deferred++
+		case apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent:
+			n.Failed++
+		case apply.HandedOver, apply.Forgotten, apply.Reported:
+		}
+	}
+	return n
+}
+
+// changes lists what became of each change, in the plan's order. A plan that
+// was refused is listed as what it would do.
+func (a *app) changes(last map[object.ID]apply.Outcome) []state.Change {
+	var changes []state.Change
+	for _, c := range a.plan.Changes {
+		member, _ := a.owned.Lookup(c.ID)
+		if c.Action == plan.Keep && member.Kept && a.results == nil {
+			continue // told when it was kept first
+		}
+		out := state.Change{ID: c.ID, Action: string(c.Action), Reason: string(c.Reason), Outcome: "not carried out", Message: c.Note}
+		if o, ok := last[c.ID]; ok {
+			out.Outcome, out.Message = string(o.Verdict), o.Message
+			if len(c.Losers) > 0 {
+				out.Message = join(out.Message, "taken back from "+strings.Join(c.Losers, ", "))
+			}
+		}
+		changes = append(changes, out)
+	}
+	return changes
+}
+
+func join(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), "; ")
+}
+
+// revisionOf gives a revision as the state keeps it. What was not fetched in
+// this run is taken from before, when it is the same commit.
+func revisionOf(revision source.Revision, before *state.Revision) (*state.Revision, *state.Chart) {
+	var out *state.Revision
+	if revision.Commit != "" {
+		out = &state.Revision{Repo: revision.Repo, Ref: revision.Ref, Commit: revision.Commit, Author: revision.Author, Subject: revision.Subject}
+		if before != nil && before.Commit == out.Commit && out.Author == "" {
+			out.Author, out.Subject = before.Author, before.Subject
+		}
+	}
+	if revision.Chart == nil {
+		return out, nil
+	}
+	return out, &state.Chart{Repo: revision.Chart.Repo, Name: revision.Chart.Name, Version: revision.Chart.Version, Digest: revision.Chart.Digest}
+}
+
+// cost tells what the run took so far.
+func (r *runner) cost() state.Cost {
+	cost := state.Cost{
+		KubernetesRequests: r.job.Cluster.Requests(),
+		StoreRequests:      r.job.Ledger.Requests(),
+		Seconds:            r.job.Now().Sub(r.began).Round(time.Microsecond).Seconds(),
+		Stages:             r.stages,
+	}
+	if r.job.GitRequests != nil {
+		cost.GitRequests = r.job.GitRequests()
+	}
+	if r.job.PeakMemory != nil {
+		cost.PeakMemoryBytes = r.job.PeakMemory()
+	}
+	return cost
+}

@@ -1,0 +1,164 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// discover makes sure that the cluster is the ledger's, and learns what it
+// serves.
+func (r *runner) discover(ctx context.Context, l *ledger) error {
+	defer r.stage("discover")()
+	uid, err := r.job.Cluster.Identity(ctx)
+	if err != nil {
+		return fmt.Errorf("identify the cluster: %w", within(ctx, err))
+	}
+	if l.head.Cluster != "" && l.head.Cluster != uid {
+		return &Fault{Exit: ExitState, Err: fmt.Errorf("identify the cluster: this ledger belongs to the cluster %s, and this is %s: check context and kubeconfig; when the cluster was rebuilt, give it a new state URL", l.head.Cluster, uid)}
+	}
+	l.cluster = uid
+	l.kinds, err = r.job.Cluster.Discover(ctx, false)
+	if err != nil {
+		return fmt.Errorf("discover the server's kinds: %w", within(ctx, err))
+	}
+	for _, group := range slices.Sorted(maps.Keys(l.kinds.Failing)) {
+		r.warn(fmt.Sprintf("the API group %s cannot be discovered, its objects are left alone: %s", group, l.kinds.Failing[group]))
+	}
+	return nil
+}
+
+// resolve looks up which revision each app wants, and whether its inputs are
+// those of the last successful run.
+func (r *runner) resolve(ctx context.Context, l *ledger, apps []*app) {
+	defer r.stage("resolve")()
+	for _, a := range apps {
+		revision, err := a.Source.Resolve(ctx)
+		if err != nil {
+			a.err = fmt.Errorf("resolve: %w", within(ctx, err))
+			continue
+		}
+		a.revision = revision
+		a.inputs = inputsOf(a, l.kinds)
+	}
+}
+
+// inputsOf gives the digest of everything that rendering depends on, as "BASE"
+// or, once it is known that the cluster's kinds go into the set, "BASE+SERVER".
+// It is known from the last rendering; until then the server is left out, and
+// render adds it.
+func inputsOf(a *app, kinds plan.Kinds) string {
+	base := digestOf(a.revision.Repo, a.revision.Commit, a.revision.Chart, a.Renderer.Digest(), a.Namespace, a.CreateNamespace, a.NamespaceLabels)
+	if _, _, server := strings.Cut(a.prior.Inputs, "+"); server || a.rendered.UsesServer {
+		base += "+" + digestOf(kinds.Version, apiVersions(kinds))
+	}
+	return base
+}
+
+// apiVersions lists what is served as Helm's .Capabilities.APIVersions has it:
+// "apps/v1" and "apps/v1/Deployment", sorted.
+func apiVersions(kinds plan.Kinds) []string {
+	var versions []string
+	for gk, kind := range kinds.Served {
+		for _, version := range kind.Versions {
+			if gk.Group != "" {
+				version = gk.Group + "/" + version
+			}
+			versions = append(versions, version, version+"/"+gk.Kind)
+		}
+	}
+	slices.Sort(versions)
+	return slices.Compact(versions)
+}
+
+// scopeOf tells a renderer whether a kind is namespaced.
+func scopeOf(kinds plan.Kinds) func(object.GroupKind) (namespaced, known bool) {
+	return func(gk object.GroupKind) (bool, bool) {
+		kind, known := kinds.Served[gk]
+		return kind.Namespaced, known
+	}
+}
+
+// render fetches and renders every app of which anything moved.
+func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
+	defer r.stage("render")()
+	for _, a := range apps {
+		if a.err != nil || a.untouched {
+			continue
+		}
+		r.tell(Event{Stage: "render", App: a.Name})
+		if err := r.renderApp(ctx, l, a); err != nil {
+			a.err = within(ctx, err)
+		}
+	}
+}
+
+func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
+	revision, err := a.Source.Fetch(ctx, a.revision)
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	a.revision = revision
+	a.rendered, err = a.Renderer.Render(ctx, revision, Server{
+		Version: l.kinds.Version, APIVersions: apiVersions(l.kinds), Scope: scopeOf(l.kinds),
+	})
+	if err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	if a.rendered.Set.Len() == 0 {
+		return errors.New("render: nothing to apply: an empty set is never taken for a wish to delete everything")
+	}
+	a.inputs = inputsOf(a, l.kinds)
+	return a.complete(l.label)
+}
+
+// complete makes the desired set of the app: with its namespace, if it is to be
+// created, and with our marks.
+func (a *app) complete(label string) error {
+	objects := slices.Clone(a.rendered.Set.Objects())
+	a.optional = map[object.ID]bool{}
+	if id := (object.ID{Kind: "Namespace", Name: a.Namespace}); a.CreateNamespace && a.Namespace != "" {
+		if _, given := a.rendered.Set.Get(id); !given {
+			namespace, err := object.New(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": a.Namespace}}, object.Origin{File: "createNamespace"})
+			if err != nil {
+				return err
+			}
+			objects = append(objects, namespace.WithMetadata(a.NamespaceLabels, nil))
+			a.optional[id] = true
+		}
+	}
+	for i, o := range objects {
+		objects[i] = mark(o, label, a.Name)
+	}
+	set, err := object.NewSet(objects, false)
+	if err != nil {
+		return err
+	}
+	a.want = set
+	return a.digestSet()
+}
+
+// digestSet notes the digests of the set. Fields that vary from one rendering to
+// the next are left out, and so are the values of Secrets.
+func (a *app) digestSet() error {
+	a.digests = make(map[object.ID]string, a.want.Len())
+	var all []string
+	for _, o := range a.want.Objects() {
+		digest, err := steady(o, a.rendered.Varying[o.ID]).Digest()
+		if err != nil {
+			return err
+		}
+		all = append(all, o.ID.Mark(), o.Version, digest)
+		if !o.IsSecret() {
+			a.digests[o.ID] = digest
+		}
+	}
+	a.digest = digestOf(all)
+	return nil
+}

@@ -1,0 +1,113 @@
+// Package reconcile closes the gap between a repository and a cluster, once: Run
+// reads what should exist, what we own and what is there, plans, acts, and
+// leaves a record.
+//
+// Laws: decide, then act; own before you create; one app's trouble stays its
+// own; every run leaves a record, failed runs too. The stages stand in this file
+// in their order; each has a file of its name.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/state"
+)
+
+// Report is what one run tells.
+type Report struct {
+	// Record is the run's audit record. Its Exit is the exit code of the run.
+	Record state.Record
+	// Recorded: the record is in the ledger. Otherwise the caller must show it.
+	Recorded bool
+	// Plans are the plans of all apps that could be planned, in the order of the
+	// configuration.
+	Plans []plan.Plan
+}
+
+// Run does one run of a ledger. The error says why the run as a whole could not
+// do its work; the trouble of single apps, and refusals, are only in the Report,
+// whose record is complete in either case.
+func Run(ctx context.Context, job Job) (Report, error) {
+	r := start(job)
+	err := r.once(ctx)
+	for range state.Restarts {
+		if !errors.Is(err, state.ErrRestart) {
+			break
+		}
+		r.warn("another run changed the ledger: started over")
+		err = r.once(ctx)
+	}
+	return r.report, err
+}
+
+// once goes through all stages. With state.ErrRestart another run changed the
+// ledger meanwhile, and nothing was done.
+func (r *runner) once(ctx context.Context) error {
+	ledger, err := r.load(ctx)
+	if err != nil || ledger.skipped {
+		return r.settle(ctx, ledger, nil, err)
+	}
+	var apps []*app
+	err = ledger.holding(ctx, func(ctx context.Context) (err error) {
+		apps, err = r.prepare(ctx, ledger)
+		return err
+	})
+	if err == nil && r.job.Mode == Sync && acts(apps) {
+		if err = r.claim(ctx, ledger, apps); err == nil {
+			err = ledger.holding(ctx, func(ctx context.Context) error { return r.apply(ctx, ledger, apps) })
+		}
+	}
+	return r.settle(ctx, ledger, apps, err)
+}
+
+// prepare goes through the stages that only read. Their last is the plan.
+func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
+	apps, err := r.configure(ctx, ledger) // which apps there are, and what each owns
+	if err != nil {
+		return nil, err
+	}
+	if err := r.discover(ctx, ledger); err != nil { // which cluster it is, and what it serves
+		return apps, err
+	}
+	r.resolve(ctx, ledger, apps) // the revisions that are wanted
+	r.observe(ctx, ledger, apps) // what there is: a metadata LIST per kind
+	r.render(ctx, ledger, apps)  // what should exist, where anything moved
+	r.inspect(ctx, ledger, apps) // a closer look at what is suspect or new
+	r.decide(ledger, apps)       // the plans
+	return apps, ctx.Err()
+}
+
+// runner is one run: its job, and what is gathered for its record.
+type runner struct {
+	job      Job
+	began    time.Time
+	stages   map[string]float64
+	config   Config
+	warnings []string
+	report   Report
+}
+
+func start(job Job) *runner {
+	if job.Now == nil {
+		job.Now = time.Now //nolint:forbidigo // The default of a seam.
+	}
+	return &runner{job: job, began: job.Now(), stages: map[string]float64{}}
+}
+
+// stage tells who watches that a stage begins, and notes how long it takes.
+func (r *runner) stage(name string) (end func()) {
+	r.tell(Event{Stage: name})
+	began := r.job.Now()
+	return func() { r.stages[name] += r.job.Now().Sub(began).Seconds() }
+}
+
+func (r *runner) tell(e Event) {
+	if r.job.Progress != nil {
+		r.job.Progress(e)
+	}
+}
+
+func (r *runner) warn(text string) { r.warnings = append(r.warnings, text) }

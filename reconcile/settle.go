@@ -1,0 +1,207 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// settleTime is how long an interrupted run may take to leave its record.
+const settleTime = 5 * time.Second
+
+// settled is what one app brings into the head at the end.
+type settled struct {
+	app       *app
+	inventory *state.Ref
+	result    *state.Ref
+	complete  bool
+}
+
+// settle ends the run with one write of the head: the record, the narrowed
+// inventories, the revisions of the apps that are fully applied, what was
+// observed; and it frees the lease. cause is what ended the run early.
+func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error) error {
+	defer r.stage("settle")()
+	if errors.Is(cause, state.ErrRestart) {
+		return cause
+	}
+	r.report.Plans = plansOf(apps)
+	r.report.Record = r.record(l, apps, cause)
+	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) {
+		return cause
+	}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+		defer cancel()
+	}
+	record, err := r.write(ctx, l, apps)
+	var held *state.HeldError
+	switch {
+	case errors.Is(err, state.ErrRestart):
+		return err
+	case errors.As(err, &held):
+		l.skipped, l.head = true, held.Head
+		r.report.Record = r.record(l, nil, nil)
+		return nil
+	case err != nil:
+		err = fmt.Errorf("settle: %w", err)
+		r.report.Record.Exit = worst(r.report.Record.Exit, exitOf(err))
+		r.report.Record.Verdict = state.Failed
+		r.report.Record.Message = join(r.report.Record.Message, err.Error())
+		return errors.Join(cause, err)
+	}
+	r.report.Record, r.report.Recorded = record, true
+	return cause
+}
+
+// write puts what the head will name, and writes the head.
+func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Record, error) {
+	ends, err := r.ends(ctx, l, apps)
+	if err != nil {
+		return state.Record{}, err
+	}
+	observed, err := r.observed(ctx, l, apps)
+	if err != nil {
+		return state.Record{}, err
+	}
+	edit := func(head *state.Head) {
+		if l.cluster != "" {
+			head.Cluster = l.cluster
+		}
+		if r.config.Digest != "" {
+			head.Config = r.config.Digest
+		}
+		if observed != nil {
+			head.Observed = observed
+		}
+		for _, end := range ends {
+			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
+		}
+	}
+	if l.tenure != nil {
+		_, record, err := l.tenure.Settle(ctx, r.report.Record, edit)
+		return record, err
+	}
+	fold := time.Duration(0)
+	if r.config.FoldUnchanged && r.report.Record.Verdict == state.Unchanged {
+		fold = time.Hour
+	}
+	_, record, err := r.job.Ledger.Append(ctx, l.head, r.report.Record, fold, edit)
+	return record, err
+}
+
+// into gives what the head holds of the app from now on.
+func (end settled) into(a state.App) state.App {
+	if end.inventory != nil {
+		a.Inventory = end.inventory
+	}
+	if end.result != nil {
+		a.Result = end.result
+	}
+	switch {
+	case end.complete:
+		a.Inputs = end.app.inputs
+		a.Revision, a.Chart = revisionOf(end.app.revision, a.Revision)
+	case end.app.results != nil:
+		// What is live is neither the old revision nor the new one: the next run
+		// looks at everything.
+		a.Inputs = ""
+	}
+	return a
+}
+
+// ends stores what became of each app.
+func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, error) {
+	var ends []settled
+	for _, a := range apps {
+		if a.err != nil && a.results == nil {
+			continue
+		}
+		end := settled{app: a, complete: a.succeeded()}
+		after := narrow(a, l, r.job.Ledger.TTL(), apps)
+		if !sameInventory(after, a.owned) || a.results != nil {
+			ref, err := r.putInventory(ctx, after)
+			if err != nil {
+				return nil, err
+			}
+			end.inventory = &ref
+		}
+		a.owned = after
+		if a.results != nil {
+			data, err := json.Marshal(a.results)
+			if err != nil {
+				return nil, fmt.Errorf("encode result of %s: %w", a.Name, err)
+			}
+			ref, err := r.job.Ledger.Put(ctx, "result-"+a.Name, data)
+			if err != nil {
+				return nil, err
+			}
+			end.result = &ref
+		}
+		ends = append(ends, end)
+	}
+	return ends, nil
+}
+
+func sameInventory(a, b state.Inventory) bool {
+	first, err := a.Encode()
+	second, err2 := b.Encode()
+	return err == nil && err2 == nil && string(first) == string(second)
+}
+
+// outcomes gives the last outcome of each object of an app; for an app that had
+// nothing to act on, what its plan says about the inventory. A plan that must
+// not be carried out changes nothing.
+func (a *app) outcomes() map[object.ID]apply.Outcome {
+	last := map[object.ID]apply.Outcome{}
+	if a.planned && !a.acts() && !a.blocked() {
+		for _, c := range a.plan.Changes {
+			if outcome, noted := apply.Noted(c); noted {
+				last[c.ID] = outcome
+			}
+		}
+	}
+	for _, result := range a.results {
+		for _, o := range result.Outcomes {
+			last[o.Change.ID] = o
+		}
+	}
+	return last
+}
+
+// blocked says whether the app's plan must not be carried out.
+func (a *app) blocked() bool { return len(a.plan.Refusals) > 0 || len(a.plan.Invalid) > 0 }
+
+// succeeded says whether the cluster now holds everything that the app wants.
+func (a *app) succeeded() bool {
+	switch {
+	case a.err != nil, a.blocked(), a.acts() && a.results == nil:
+		return false
+	case a.untouched:
+		return true
+	}
+	for _, o := range a.outcomes() {
+		if !o.Verdict.Done() {
+			return false
+		}
+	}
+	return a.planned
+}
+
+func plansOf(apps []*app) []plan.Plan {
+	var plans []plan.Plan
+	for _, a := range apps {
+		if a.planned {
+			plans = append(plans, a.plan)
+		}
+	}
+	return plans
+}
