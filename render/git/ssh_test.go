@@ -75,7 +75,7 @@ func TestSSHKeys(t *testing.T) {
 
 	for word, change := range map[string]func(*git.Auth){
 		"passphrase is missing":         func(a *git.Auth) { a.SSHPassphrase = nil },
-		"cannot be opened":              func(a *git.Auth) { a.SSHPassphrase = []byte("s3cret") },
+		"does not open it":              func(a *git.Auth) { a.SSHPassphrase = []byte("s3cret") },
 		"is not a private key":          func(a *git.Auth) { a.SSHKey = []byte("s3cret") },
 		"ssh wants a private key":       func(a *git.Auth) { a.SSHKey = nil },
 		"ssh-keyscan -p":                func(a *git.Auth) { a.KnownHosts = nil },

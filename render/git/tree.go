@@ -69,15 +69,22 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 		hash   plumbing.Hash
 	}
 	var submodules []source.Entry
+	// The same directory may be there many times.
+	trees := map[plumbing.Hash]*object.Tree{}
+	sizes := map[plumbing.Hash]int64{}
 	for stack := []directory{{prefix, root}}; len(stack) > 0; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		dir := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		tree, err := readTree(from, dir.hash)
-		if err != nil {
-			return nil, fmt.Errorf("directory %q: %w", strings.TrimSuffix(dir.prefix, "/"), err)
+		tree, ok := trees[dir.hash]
+		if !ok {
+			var err error
+			if tree, err = readTree(from, dir.hash); err != nil {
+				return nil, fmt.Errorf("directory %q: %w", printable(strings.TrimSuffix(dir.prefix, "/"), maxSaid), err)
+			}
+			trees[dir.hash] = tree
 		}
 		seen := make(map[string]bool, len(tree.Entries))
 		for _, child := range tree.Entries {
@@ -103,9 +110,15 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 				return nil, corrupt("%s: its mode is none that git knows", printable(path, maxSaid))
 			}
 			if entry.Mode == source.File || entry.Mode == source.Executable {
-				if entry.Size, err = from.size(child.Hash); err != nil {
-					return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
+				size, ok := sizes[child.Hash]
+				if !ok {
+					var err error
+					if size, err = from.size(child.Hash); err != nil {
+						return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
+					}
+					sizes[child.Hash] = size
 				}
+				entry.Size = size
 			}
 			if l.entries = append(l.entries, entry); int64(len(l.entries)) > l.limits.Objects {
 				return nil, &LimitError{What: "tree", Limit: l.limits.Objects, Unit: "files and directories"}
