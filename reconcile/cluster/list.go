@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -76,19 +77,21 @@ func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource res
 // addPage adds the objects of one page and gives the token for the next, which
 // is empty on the last.
 func addPage(found map[object.ID]plan.Meta, kind object.GroupKind, body []byte) (next string, err error) {
+	// An empty list has items: null, so that only the kind says that it is one.
 	var page struct {
-		Metadata *struct {
+		Kind     string `json:"kind"`
+		Metadata struct {
 			Continue string `json:"continue"`
 		} `json:"metadata"`
-		Items *[]partial `json:"items"`
+		Items []partial `json:"items"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return "", err
 	}
-	if page.Metadata == nil || page.Items == nil {
-		return "", errors.New("it is not a list")
+	if !strings.HasSuffix(page.Kind, "List") {
+		return "", fmt.Errorf("its kind is %q", clean(page.Kind))
 	}
-	for _, item := range *page.Items {
+	for _, item := range page.Items {
 		m := item.Metadata
 		if m.UID == "" || m.Name == "" {
 			return "", errors.New("an item has no name or no UID")

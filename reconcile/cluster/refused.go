@@ -60,7 +60,7 @@ func (r request) refused(code int, header http.Header, body []byte) error {
 		return &admissionError{words: words}
 	case code == http.StatusGone:
 		return errGone
-	case code == http.StatusInternalServerError && status.Reason == metav1.StatusReasonInternalError,
+	case code == http.StatusInternalServerError && (status.Reason == metav1.StatusReasonInternalError || untyped.MatchString(status.Message)),
 		code < http.StatusInternalServerError:
 		return as(apply.ErrRejected)
 	default:

@@ -28,16 +28,24 @@ func (r request) words(code int, status metav1.Status) string {
 		message = reason
 	}
 	message = strings.TrimPrefix(message, "Internal error occurred: ")
-	if strings.HasPrefix(message, "failed to create typed patch object (") {
-		if _, reason, found := strings.Cut(message, "): "); found {
-			message = reason
-		}
+	message = untyped.ReplaceAllString(message, "")
+	if inner, several := strings.CutPrefix(message, "["); several && strings.HasSuffix(inner, "]") {
+		message = strings.TrimSuffix(inner, "]")
 	}
 	if message == "" {
 		message = strings.TrimSpace(fmt.Sprintf("%s (HTTP status %d)", status.Reason, code))
 	}
 	return message
 }
+
+// untyped is how server-side apply begins when an object does not fit its kind's
+// schema, which is the author's mistake and yet a 500 without a reason, as a
+// time-out of the storage is: "failed to create typed patch object (shop/web;
+// apps/v1, Kind=Deployment): .spec.x: field not declared in schema".
+var untyped = regexp.MustCompile(`^failed to [a-z ]+ \([^;()]*; [^,()]*, Kind=[A-Za-z0-9]+\)[a-z ]*: (unable to convert unstructured object to [^ ]+, Kind=[A-Za-z0-9]+: )?`)
+
+// harmless is the part of such a message that repeats no value.
+var harmless = regexp.MustCompile(`\.[A-Za-z0-9_.-]+: (expected [a-z]+|field not declared in schema)|illegal base64 data`)
 
 // denied is what the API server itself writes before a webhook's own words.
 var denied = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+" (denied the request|does not support dry run)`)
@@ -60,6 +68,9 @@ func discreet(status metav1.Status) string {
 		}
 	}
 	reason := string(status.Reason)
+	if untyped.MatchString(message) {
+		reason = harmless.FindString(untyped.ReplaceAllString(message, ""))
+	}
 	if reason == "" {
 		reason = "refused"
 	}
