@@ -18,7 +18,6 @@
 package helm
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -160,14 +159,4 @@ type Result struct {
 	// were listed included, sorted by path. One that was looked for and is
 	// absent has no Hash.
 	Inputs []source.Entry
-}
-
-// Render renders a chart twice and gives the first outcome, with what differs
-// in the second. The same request gives the same result, Varying fields apart.
-//
-// Errors name the chart's file and the reason. A chart repository that does not
-// answer is ErrUnreachable; see also ErrNoCapabilities. It is safe for
-// concurrent use.
-func Render(ctx context.Context, request Request) (Result, error) {
-	return Result{}, errors.New("not built yet")
 }
