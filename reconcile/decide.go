@@ -27,6 +27,24 @@ func (r *runner) decide(l *ledger, apps []*app) {
 		}
 		r.judgeVarying(a)
 	}
+	contest(apps)
+}
+
+// contest refuses an app of which nothing moved, when another app wants one of
+// its objects too: the quarrel is both's.
+func contest(apps []*app) {
+	for _, a := range apps {
+		if !a.untouched {
+			continue
+		}
+		for _, other := range apps {
+			for _, refusal := range other.plan.Refusals {
+				if owned, twice := a.owned.Lookup(refusal.ID); twice && refusal.Reason == plan.RefusedWantedTwice && !owned.Kept {
+					a.plan.Refusals = append(a.plan.Refusals, refusal)
+				}
+			}
+		}
+	}
 }
 
 // approvalOf says who let the plan pass its guards.

@@ -231,3 +231,24 @@ func (a *repo) path(name string) string {
 }
 
 func now() time.Time { return time.Now() }
+
+// mustNotHold fails when the ledger holds one of the words.
+func (w *world) mustNotHold(words ...string) {
+	w.t.Helper()
+	sweeper := w.store.(state.Sweeper)
+	entries, err := sweeper.List(w.t.Context(), "")
+	if err != nil || len(entries) == 0 {
+		w.t.Fatalf("list the ledger: %d objects, %v", len(entries), err)
+	}
+	for _, entry := range entries {
+		blob, err := w.store.Get(w.t.Context(), entry.Name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, word := range words {
+			if strings.Contains(string(blob.Data), word) {
+				w.t.Errorf("%s holds %q", entry.Name, word)
+			}
+		}
+	}
+}

@@ -23,7 +23,7 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 	}
 	var codes []int
 	for _, a := range apps {
-		entry, code := a.record()
+		entry, code := a.record(r.job.Mode)
 		rec.Apps = append(rec.Apps, entry)
 		codes = append(codes, code)
 	}
@@ -67,7 +67,7 @@ func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
 
 // record gives the app's part of the record, and the exit code that it asks
 // for.
-func (a *app) record() (state.AppRecord, int) {
+func (a *app) record(mode Mode) (state.AppRecord, int) {
 	entry := state.AppRecord{Name: a.Name, Warnings: a.plan.Warnings}
 	entry.Revision, entry.Chart = revisionOf(a.revision, nil)
 	if a.prior.Revision != nil {
@@ -90,6 +90,9 @@ func (a *app) record() (state.AppRecord, int) {
 	}
 	var code int
 	entry.Verdict, code, entry.Message = a.verdict(last)
+	if mode == PlanOnly && a.acts() {
+		entry.Verdict, code, entry.Message = state.Changed, ExitOK, "" // it would be
+	}
 	return entry, code
 }
 

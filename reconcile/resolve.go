@@ -133,32 +133,38 @@ func (a *app) complete(label string) error {
 			a.optional[id] = true
 		}
 	}
+	if err := a.digestSet(objects); err != nil {
+		return err
+	}
 	for i, o := range objects {
 		objects[i] = mark(o, label, a.Name)
 	}
 	set, err := object.NewSet(objects, false)
-	if err != nil {
-		return err
-	}
 	a.want = set
-	return a.digestSet()
+	return err
 }
 
-// digestSet notes the digests of the set. Fields that vary from one rendering to
-// the next are left out, and so are the values of Secrets.
-func (a *app) digestSet() error {
-	a.digests = make(map[object.ID]string, a.want.Len())
-	var all []string
-	for _, o := range a.want.Objects() {
-		digest, err := steady(o, a.rendered.Varying[o.ID]).Digest()
+// digestSet notes the digests of the objects, before they are marked: what a
+// plan shows must not hang on a lineage that is drawn only when it is carried
+// out. Fields that vary from one rendering to the next are left out, and so are
+// the values of Secrets.
+func (a *app) digestSet(objects []object.Object) error {
+	steadied := make([]object.Object, len(objects))
+	a.digests = make(map[object.ID]string, len(objects))
+	for i, o := range objects {
+		steadied[i] = steady(o, a.rendered.Varying[o.ID])
+		digest, err := steadied[i].Digest()
 		if err != nil {
 			return err
 		}
-		all = append(all, o.ID.Mark(), o.Version, digest)
 		if !o.IsSecret() {
 			a.digests[o.ID] = digest
 		}
 	}
-	a.digest = digestOf(all)
-	return nil
+	set, err := object.NewSet(steadied, false)
+	if err != nil {
+		return err
+	}
+	a.digest, err = set.Digest()
+	return err
 }

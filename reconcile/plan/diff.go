@@ -65,6 +65,14 @@ func (d *differ) value(path, pointer string, old, now any) {
 	if d.ignored[pointer] || reflect.DeepEqual(old, now) {
 		return
 	}
+	if path == "metadata.labels" || path == "metadata.annotations" {
+		// Key by key even where there was none: who adds one label to a bare object
+		// changes one label.
+		o, _ := old.(map[string]any)
+		n, _ := now.(map[string]any)
+		d.mapping(path, pointer, o, n)
+		return
+	}
 	switch o := old.(type) {
 	case map[string]any:
 		if n, ok := now.(map[string]any); ok {

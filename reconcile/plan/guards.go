@@ -36,8 +36,15 @@ const (
 	budgetKindShare = 2 // half of those of one kind
 )
 
-func (p *Plan) refuse(reason string, approvable bool, format string, args ...any) {
-	p.Refusals = append(p.Refusals, Refusal{Reason: reason, Message: fmt.Sprintf(format, args...), Approvable: approvable})
+// refuseObject adds a refusal because of one object, which no approval lets
+// pass.
+func (p *Plan) refuseObject(reason string, id object.ID, format string, args ...any) {
+	p.Refusals = append(p.Refusals, Refusal{Reason: reason, Message: fmt.Sprintf(format, args...), ID: id})
+}
+
+// refuse adds a refusal of the whole plan, which an approval lets pass.
+func (p *Plan) refuse(reason, format string, args ...any) {
+	p.Refusals = append(p.Refusals, Refusal{Reason: reason, Message: fmt.Sprintf(format, args...), Approvable: true})
 }
 
 // guard adds the refusals that hang on the plan as a whole, and drops those
@@ -75,12 +82,12 @@ func (p *Plan) guardBudget(in Input, pruned []Change) {
 		prunedOf[c.ID.GroupKind()]++
 	}
 	if limit := max(budgetFree, live/budgetShare); len(pruned) > limit {
-		p.refuse(RefusedBudget, true, "%d of the app's %d live objects would be pruned, and the budget is %d", len(pruned), live, limit)
+		p.refuse(RefusedBudget, "%d of the app's %d live objects would be pruned, and the budget is %d", len(pruned), live, limit)
 		return
 	}
 	for _, kind := range slices.SortedFunc(maps.Keys(prunedOf), object.GroupKind.Compare) {
 		if limit := max(budgetFree, liveOf[kind]/budgetKindShare); prunedOf[kind] > limit {
-			p.refuse(RefusedBudget, true, "%d of the app's %d live %s objects would be pruned, and the budget is %d", prunedOf[kind], liveOf[kind], kind, limit)
+			p.refuse(RefusedBudget, "%d of the app's %d live %s objects would be pruned, and the budget is %d", prunedOf[kind], liveOf[kind], kind, limit)
 		}
 	}
 }
@@ -116,7 +123,7 @@ func (p *Plan) guardProtected(in Input, pruned []Change) {
 		held = append(held, fmt.Sprintf("%s (%s)", c.ID, why))
 	}
 	if len(held) > 0 {
-		p.refuse(RefusedProtected, true, "pruning needs approval: %s", strings.Join(held, ", "))
+		p.refuse(RefusedProtected, "pruning needs approval: %s", strings.Join(held, ", "))
 	}
 }
 
@@ -149,5 +156,5 @@ func (p *Plan) guardSurvivors(in Input, pruned []Change) {
 			return
 		}
 	}
-	p.refuse(RefusedNoSurvivor, true, "none of the app's %d objects is in the new set", len(in.Owned.Members))
+	p.refuse(RefusedNoSurvivor, "none of the app's %d objects is in the new set", len(in.Owned.Members))
 }

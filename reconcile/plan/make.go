@@ -72,12 +72,12 @@ func Make(in Input) Plan {
 // want decides about one desired object.
 func (p *Plan) want(in Input, o object.Object) {
 	if other, twice := in.Others.Wants[o.ID]; twice {
-		p.refuse(RefusedWantedTwice, false, "%s is wanted by the apps %s and %s: an object belongs to one app", o.ID, in.App, other)
+		p.refuseObject(RefusedWantedTwice, o.ID, "%s is wanted by the apps %s and %s: an object belongs to one app", o.ID, in.App, other)
 		return
 	}
 	member, owned := in.Owned.Lookup(o.ID)
 	if owner, elsewhere := in.Others.Owns[o.ID]; elsewhere && !owned && !in.Others.Rendered[owner] {
-		p.refuse(RefusedOwnedElsewhere, false, "%s belongs to the app %s, which could not be rendered in this run: whether it still wants the object is not known", o.ID, owner)
+		p.refuseObject(RefusedOwnedElsewhere, o.ID, "%s belongs to the app %s, which could not be rendered in this run: whether it still wants the object is not known", o.ID, owner)
 		return
 	}
 	c := Change{ID: o.ID, Version: o.Version}
@@ -155,10 +155,10 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		if tool == "controller" {
 			hint = "remove it from the repository"
 		}
-		p.refuse(RefusedForeign, false, "%s (%s) exists and is another owner's (%s): %s", o.ID, o.Origin, mark, hint)
+		p.refuseObject(RefusedForeign, o.ID, "%s (%s) exists and is another owner's (%s): %s", o.ID, o.Origin, mark, hint)
 		return
 	case owner == Copied:
-		p.refuse(RefusedForeign, false, "%s (%s) exists and is a copy of an object of this ledger, made by somebody else: delete it or remove it from the repository", o.ID, o.Origin)
+		p.refuseObject(RefusedForeign, o.ID, "%s (%s) exists and is a copy of an object of this ledger, made by somebody else: delete it or remove it from the repository", o.ID, o.Origin)
 		return
 	case owner == Ours && owned:
 		c.Action, c.Reason = Update, ReasonDrift

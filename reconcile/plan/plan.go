@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"tidemark.dev/tidemark/render/object"
 )
@@ -93,6 +94,8 @@ type Refusal struct {
 	// Reason is one word of the list in guards.go.
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+	// ID is the object it is about, zero when it is about the whole plan.
+	ID object.ID `json:"id,omitzero"`
 	// Approvable: approving the plan's hash lets it pass, once.
 	Approvable bool `json:"approvable"`
 }
@@ -124,12 +127,20 @@ func (p Plan) Sign() Plan {
 	encoder := json.NewEncoder(hash)
 	_ = encoder.Encode([]string{p.App, p.Inputs, p.SetDigest})
 	for _, c := range p.Changes {
-		diff, _ := json.Marshal(c.Diff)
+		diff, _ := json.Marshal(signed(c.Diff))
 		sum := sha256.Sum256(diff)
 		_ = encoder.Encode([]string{c.ID.Mark(), string(c.Action), string(c.Reason), c.UID, hex.EncodeToString(sum[:])})
 	}
 	p.Hash = hex.EncodeToString(hash.Sum(nil))
 	return p
+}
+
+// signed leaves the ledger's own label out of the differences: before the first
+// run its value is another each time.
+func signed(diff []FieldDiff) []FieldDiff {
+	return slices.DeleteFunc(slices.Clone(diff), func(d FieldDiff) bool {
+		return d.Path == "metadata.labels["+object.LabelLedger+"]"
+	})
 }
 
 // Acts says whether carrying out the plan writes to the cluster.
