@@ -116,7 +116,7 @@ func (t *appTokens) token(ctx context.Context, client *http.Client) (string, err
 	if err != nil {
 		return "", transportError(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusCreated {
 		return "", statusError(res.StatusCode, true)
 	}

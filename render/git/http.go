@@ -140,7 +140,7 @@ func (s *httpServer) lookUp(ctx context.Context) (*advert, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if kind := res.Header.Get("Content-Type"); kind != advertType {
 		return nil, &caseError{is: ErrNotFound, err: fmt.Errorf("%w: it answers with %q, not as a git server does", ErrNotFound, printable(kind, 80))}
 	}
@@ -167,7 +167,7 @@ func (s *httpServer) fetch(ctx context.Context, known *advert, wants []plumbing.
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if kind := res.Header.Get("Content-Type"); kind != resultType {
 		return nil, corrupt("the server answers with %q instead of a pack", printable(kind, 80))
 	}
@@ -197,7 +197,7 @@ func (s *httpServer) do(ctx context.Context, method, path string, message []byte
 		return nil, transportError(err)
 	}
 	if res.StatusCode != http.StatusOK {
-		res.Body.Close()
+		_ = res.Body.Close()
 		return nil, statusError(res.StatusCode, s.auth.hasHTTP())
 	}
 	return res, nil

@@ -96,7 +96,7 @@ func readShort(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxPath))
 	return strings.TrimSpace(string(data)), err
 }
@@ -116,6 +116,9 @@ func (s *localServer) open() error {
 	}
 	store := filesystem.NewStorageWithOptions(files, cache.NewObjectLRU(cache.DefaultMaxSize), filesystem.Options{
 		AlternatesFS: osfs.New(string(filepath.Separator)),
+		// Packs stay open between reads; the garbage collector closes them
+		// with the store.
+		MaxOpenDescriptors: 8,
 	})
 	config, err := store.Config()
 	if err != nil {
@@ -246,7 +249,7 @@ func (s *localServer) read(hash plumbing.Hash) (plumbing.ObjectType, []byte, err
 	if err != nil {
 		return plumbing.InvalidObject, nil, corrupt("object %s: %s", hash, printable(err.Error(), maxSaid))
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	content, err := io.ReadAll(io.LimitReader(r, s.limit+1))
 	if err != nil {
 		return plumbing.InvalidObject, nil, corrupt("object %s: %s", hash, printable(err.Error(), maxSaid))

@@ -108,11 +108,11 @@ func (s *sshServer) open(ctx context.Context) (*sshSession, error) {
 	if err != nil {
 		return nil, unreachable(fmt.Errorf("%w: %w", ErrUnreachable, err))
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	session, err := s.start(conn, target)
 	if err != nil {
 		stop()
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	session.stop = stop
@@ -176,8 +176,8 @@ func shellQuote(path string) string {
 
 func (s *sshSession) close() {
 	s.stop()
-	s.session.Close()
-	s.client.Close()
+	_ = s.session.Close()
+	_ = s.client.Close()
 }
 
 // advert reads the refs, which the server sends first.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // address is where a repository is, taken apart; it holds no credential.
@@ -26,10 +27,8 @@ type address struct {
 // The forms are those of git-fetch(1): https://, http://, ssh://, file://,
 // [user@]host:path, and a path.
 func parseURL(raw string) (address, *url.Userinfo, error) {
-	for _, r := range raw {
-		if r < ' ' || r == 0x7f {
-			return address{}, nil, invalid("repository URL: holds a control character")
-		}
+	if strings.ContainsFunc(raw, unicode.IsControl) || !utf8.ValidString(raw) {
+		return address{}, nil, invalid("repository URL: holds a control character, or is not UTF-8")
 	}
 	scheme, _, hasScheme := strings.Cut(raw, "://")
 	switch {
@@ -70,7 +69,7 @@ func parseSchemeURL(raw string) (address, *url.Userinfo, error) {
 		if a.host != "" && a.host != "localhost" {
 			return address{}, nil, invalid("repository URL: file:// takes a path on this machine, not host %q; three slashes are wanted", a.host)
 		}
-		if u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.ContainsFunc(u.Path, unicode.IsControl) {
+		if u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.ContainsFunc(u.Path, unicode.IsControl) || !utf8.ValidString(u.Path) {
 			return address{}, nil, invalid("repository URL: file:// wants an absolute path: file:///path")
 		}
 		return address{scheme: "file", path: filepath.ToSlash(filepath.Clean(u.Path))}, nil, nil
@@ -148,7 +147,7 @@ func (a address) check() error {
 	if strings.Trim(a.path, "/") == "" {
 		return invalid("repository URL on host %q: wants a path", a.host)
 	}
-	if strings.ContainsFunc(a.path, unicode.IsControl) {
+	if strings.ContainsFunc(a.path, unicode.IsControl) || !utf8.ValidString(a.path) {
 		return invalid("repository URL on host %q: the path holds a control character", a.host)
 	}
 	// The server hands the path to a program as its argument.
