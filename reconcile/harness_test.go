@@ -52,6 +52,7 @@ type world struct {
 	store state.Store
 	apps  []*repo
 	job   reconcile.Job
+	ttl   time.Duration
 }
 
 // repo is an app whose repository is a map of files.
@@ -60,6 +61,9 @@ type repo struct {
 	files   map[string]string
 	fails   error
 	renders int
+
+	varying          map[object.ID][]string
+	nondeterministic string
 }
 
 func newWorld(t *testing.T, apps ...*repo) *world {
@@ -128,7 +132,7 @@ func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Ser
 		objects = append(objects, decoded...)
 	}
 	set, err := object.NewSet(objects, false)
-	return reconcile.Rendered{Set: set, Engine: "plain"}, err
+	return reconcile.Rendered{Set: set, Engine: "plain", Varying: a.varying, Nondeterministic: a.nondeterministic}, err
 }
 
 // open gives the job of a new run.
@@ -138,7 +142,7 @@ func (w *world) open() reconcile.Job {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ledger, err := state.Open(w.store, state.Options{Run: run, Holder: "test"})
+	ledger, err := state.Open(w.store, state.Options{Run: run, Holder: "test", TTL: w.ttl})
 	if err != nil {
 		w.t.Fatal(err)
 	}
