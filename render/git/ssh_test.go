@@ -202,6 +202,9 @@ func TestSSHServerTrouble(t *testing.T) {
 		done <- err
 	}()
 	conn := <-conns
+	// It is greeted: so the client is past connecting, and waits.
+	_, err = conn.Read(make([]byte, 1))
+	must(t, err)
 	cancel(stop)
 	wantError(t, <-done, stop)
 	conn.Close()
