@@ -21,15 +21,15 @@ import (
 // building is held by the one build that runs.
 var building sync.Mutex //nolint:gochecknoglobals // guards the global state of Kustomize
 
-// build runs Kustomize on a directory. Its panics become errors, and whatever
+// build runs Kustomize on a directory with a kustomization file. Its panics become errors, and whatever
 // schema the kustomization loaded into the process is forgotten.
-func build(f *files, dir string, restricted bool) (built resmap.ResMap, err error) {
+func build(f *files, dir, file string, restricted bool) (built resmap.ResMap, err error) {
 	building.Lock()
 	defer building.Unlock()
 	stderr := os.Stderr
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("%s: kustomize broke down: %w", dir, discreet(fmt.Errorf("%v", reason)))
+			err = fmt.Errorf("%s: kustomize broke down: %w", file, discreet(fmt.Errorf("%v", reason)))
 		}
 		openapi.ResetOpenAPI()
 		os.Stderr = stderr
@@ -46,7 +46,7 @@ func build(f *files, dir string, restricted bool) (built resmap.ResMap, err erro
 		PluginConfig:     types.DisabledPluginConfig(),
 	}).Run(f, outside(dir))
 	if err != nil {
-		return nil, fmt.Errorf("%s: kustomize: %w", dir, discreet(err))
+		return nil, fmt.Errorf("%s: kustomize: %w", file, discreet(err))
 	}
 	return built, nil
 }
@@ -93,7 +93,7 @@ func convert(built resmap.ResMap, dir, file string, metadata []string, o Options
 	}
 	if !slices.Contains(metadata, types.OriginAnnotations) {
 		if err := built.RemoveOriginAnnotations(); err != nil {
-			return nil, fmt.Errorf("%s: kustomize: %w", dir, discreet(err))
+			return nil, fmt.Errorf("%s: kustomize: %w", file, discreet(err))
 		}
 	}
 	var objects []object.Object

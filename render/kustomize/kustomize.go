@@ -177,7 +177,7 @@ func render(reads *source.Recorder, name string, o Options) ([]object.Object, er
 	if err := s.kustomization(dir.Path, false); err != nil {
 		return nil, err
 	}
-	built, err := build(&files{reads: reads, edited: s.edited}, dir.Path, o.LoadRestrictions == RestrictRoot)
+	built, err := build(&files{reads: reads, edited: s.edited}, dir.Path, file, o.LoadRestrictions == RestrictRoot)
 	if err != nil {
 		return nil, errors.Join(err, s.broken())
 	}

@@ -196,7 +196,7 @@ func TestRenderRefuses(t *testing.T) {
 		{"leaves the repository in a generator", kustomization("configMapGenerator: [{name: a, files: [x=../../../etc/passwd]}]\n"), "app/kustomization.yaml: configMapGenerator: ../../etc/passwd: ", source.ErrOutside},
 		{"absolute path", kustomization("configMapGenerator: [{name: a, files: [/etc/passwd]}]\n"), "app/kustomization.yaml: configMapGenerator: /etc/passwd: is an absolute path", nil},
 		{"circle", with(kustomization("resources: [../base]\n"), sourcetest.Files{"base/kustomization.yaml": "resources: [../app]\n"}), "app: names itself as a base: app → base → app", nil},
-		{"component that is none", kustomization("components: [../base]\n"), "app: kustomize: ", nil},
+		{"component that is none", kustomization("components: [../base]\n"), "app/kustomization.yaml: kustomize: ", nil},
 
 		{"remote file", kustomization("resources: [cm.yaml, 'https://user:hunter2@host/x.yaml?token=hunter2']\n"), "app/kustomization.yaml: resources: https://host/x.yaml: ", kustomize.ErrRemote},
 		{"remote base", kustomization("resources: [github.com/a/b]\n"), "app/kustomization.yaml: resources: github.com/a/b: ", kustomize.ErrRemote},
@@ -237,11 +237,11 @@ func TestRenderRefuses(t *testing.T) {
 		{"the same, in a directory", with(kustomization("resources: [cm.yaml]\ntransformers: [../t]\n"), sourcetest.Files{"t/kustomization.yaml": "resources: [t.yaml]\n", "t/t.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: a}\npath: https://host/a\n"}), "t/t.yaml: path: ", kustomize.ErrRemote},
 		{"the same, made by a patch", with(kustomization("resources: [cm.yaml]\ntransformers: [../t]\n"), sourcetest.Files{"t/kustomization.yaml": "resources: [t.yaml]\npatches: [{patch: 'x'}]\n", "t/t.yaml": ""}), "t/kustomization.yaml: configures generators", nil},
 
-		{"not an object", with(kustomization("resources: [x.yaml]\n"), sourcetest.Files{"app/x.yaml": "a: 1\n"}), "app: kustomize: ", nil},
+		{"not an object", with(kustomization("resources: [x.yaml]\n"), sourcetest.Files{"app/x.yaml": "a: 1\n"}), "app/kustomization.yaml: kustomize: ", nil},
 		{"generated name", with(kustomization("resources: [x.yaml]\n"), sourcetest.Files{"app/x.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: a-}\n"}), "app/x.yaml: Job: metadata.generateName", nil},
-		{"a literal that is none keeps its value", kustomization("secretGenerator: [{name: a, literals: [hunter2]}]\n"), "app: kustomize: ", nil},
-		{"a broken generator keeps its values", kustomization("secretGenerator: [{name: a, literals: ['x=hunter2', hunter2]}]\n"), "app: kustomize: ", nil},
-		{"a broken patch keeps its values", kustomization("resources: [cm.yaml]\npatches: [{patch: \"hunter2: [\\n\"}]\n"), "app: kustomize: ", nil},
+		{"a literal that is none keeps its value", kustomization("secretGenerator: [{name: a, literals: [hunter2]}]\n"), "app/kustomization.yaml: kustomize: ", nil},
+		{"a broken generator keeps its values", kustomization("secretGenerator: [{name: a, literals: ['x=hunter2', hunter2]}]\n"), "app/kustomization.yaml: kustomize: ", nil},
+		{"a broken patch keeps its values", kustomization("resources: [cm.yaml]\npatches: [{patch: \"hunter2: [\\n\"}]\n"), "app/kustomization.yaml: kustomize: ", nil},
 		{"a patch of the wrong shape keeps its values", kustomization("resources: [cm.yaml]\npatches: [{patch: \"apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: a}\\ndata: hunter2\\n\"}, {patch: \"apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: a}\\ndata: {a: b}\\n\"}]\n"), "", nil},
 	}
 	for _, test := range tests {
@@ -336,8 +336,8 @@ func TestPanicsAreErrors(t *testing.T) {
 		"ok/a.yaml":              cm("a"),
 	}
 	_, _, err := kustomize.Render(files.Tree(), "app", kustomize.Options{})
-	if err == nil || !strings.HasPrefix(err.Error(), "app: kustomize") {
-		t.Errorf("got %v, want an error that names app", err)
+	if err == nil || !strings.HasPrefix(err.Error(), "app/kustomization.yaml: kustomize") {
+		t.Errorf("got %v, want an error that names the file", err)
 	}
 	if _, _, err := kustomize.Render(files.Tree(), "ok", kustomize.Options{}); err != nil {
 		t.Errorf("the build after it: %v", err)

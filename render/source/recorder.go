@@ -70,7 +70,8 @@ func (r *Recorder) remember(e Entry) {
 // Reads gives what was read, sorted by path. The path of an entry is the one
 // that was asked for, links in it not resolved, and its hash is
 //   - that of the content, for a file;
-//   - "list:" and a SHA-256 over the names and modes in it, for a directory;
+//   - "list:" and a SHA-256 over the names, modes and links in it, for a
+//     directory;
 //   - empty for what was looked for and is not there.
 func (r *Recorder) Reads() []Entry {
 	r.mu.Lock()
@@ -84,6 +85,9 @@ func listing(entries []Entry) string {
 	hash := sha256.New()
 	for _, e := range entries {
 		fmt.Fprintf(hash, "%d %s\x00", e.Mode, e.Name())
+		if e.Mode == Symlink {
+			fmt.Fprintf(hash, "%s\x00", e.Hash)
+		}
 	}
 	return listingPrefix + hex.EncodeToString(hash.Sum(nil))
 }
