@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -110,9 +111,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case fault.Status != 0:
-		for name, values := range fault.Header {
-			answer.Header()[name] = values
-		}
+		maps.Copy(answer.Header(), fault.Header)
 		answer.WriteHeader(fault.Status)
 		_, _ = answer.Write([]byte(fault.Body)) // the client may have left
 	case fault.LoseAnswer:

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -95,9 +96,7 @@ func (s *S3) Do(ctx context.Context, method, key string, header http.Header, bod
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	s.sign(request, body, time.Now().UTC())
 	return send(request)
 }

@@ -143,7 +143,9 @@ func module(name, version, pkg, program string) (Bundle, error) {
 	}, err
 }
 
-func cacheDir(name, version string, more ...string) (string, error) {
+// Cache is the folder outside the repository that keeps what is built once: $TIDEMARK_CACHE, else tidemark in the
+// user's cache folder.
+func Cache() (string, error) {
 	root := os.Getenv("TIDEMARK_CACHE")
 	if root == "" {
 		user, err := os.UserCacheDir()
@@ -152,7 +154,11 @@ func cacheDir(name, version string, more ...string) (string, error) {
 		}
 		root = filepath.Join(user, "tidemark")
 	}
-	root, err := filepath.Abs(root)
+	return filepath.Abs(root)
+}
+
+func cacheDir(name, version string, more ...string) (string, error) {
+	root, err := Cache()
 	parts := append([]string{name, version, runtime.GOOS, runtime.GOARCH}, more...)
 	return filepath.Join(root, "servers", strings.Join(parts, "-")), err
 }

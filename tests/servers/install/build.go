@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"tidemark.dev/tidemark/tests/progress"
 	"tidemark.dev/tidemark/tests/servers/assets"
 )
 
@@ -65,14 +66,14 @@ func lock(b assets.Bundle) (unlock func(), err error) {
 }
 
 func build(b assets.Bundle, programs []string, into string) error {
-	show := newProgress(b.Name + " " + b.Version)
-	defer show.stop()
+	show := progress.Start(b.Name + " " + b.Version)
+	defer show.Stop()
 	if b.Package != "" {
 		cmd := goCommand("install", "-v", "-trimpath", "-ldflags=-s -w", b.Package+"@"+b.Version)
 		// Outside any module, where go install takes an exact version and heeds nobody's replacements.
 		cmd.Dir = into
 		cmd.Env = append(cmd.Env, "GOBIN="+into)
-		return show.run(cmd)
+		return show.Run(cmd)
 	}
 
 	mains := make([]string, len(programs))
@@ -81,15 +82,15 @@ func build(b assets.Bundle, programs []string, into string) error {
 	}
 	list := goCommand("list", append([]string{"-deps"}, mains...)...)
 	list.Dir = b.Source
-	packages, err := show.output(list)
+	packages, err := show.Output(list)
 	if err != nil {
 		return err
 	}
-	show.expect(strings.Count(packages, "\n"))
+	show.Expect(strings.Count(packages, "\n"))
 	flags := []string{"-v", "-trimpath", "-ldflags=" + versionFlags(b.Version), "-o", into + string(filepath.Separator)}
 	cmd := goCommand("build", append(flags, mains...)...)
 	cmd.Dir = b.Source
-	return show.run(cmd)
+	return show.Run(cmd)
 }
 
 // versionFlags makes the programs report the version that they are; clients choose their behaviour by it.

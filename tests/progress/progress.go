@@ -1,4 +1,5 @@
-package main
+// Package progress shows how far a go command is that may take minutes, by reading what it prints on stderr.
+package progress
 
 import (
 	"bufio"
@@ -12,14 +13,15 @@ import (
 	"time"
 )
 
-// progress tells on stderr how far the go command is, by reading what it prints: one line that changes at a terminal,
-// elsewhere a line every 20 seconds.
-type progress struct {
+// Progress is one title on stderr, under which commands run: one line that changes at a terminal, elsewhere a line every
+// 20 seconds. What ends within two seconds is not mentioned.
+type Progress struct {
 	title    string
 	started  time.Time
 	terminal bool
 	quit     chan struct{}
 	done     sync.WaitGroup
+	told     bool // once something was shown
 
 	mu       sync.Mutex
 	modules  int
@@ -29,20 +31,29 @@ type progress struct {
 	other    []string // what is neither a package nor a module: the reasons, should it fail
 }
 
-func newProgress(title string) *progress {
+const patience = 2 * time.Second
+
+// Start begins to show; Stop ends it.
+func Start(title string) *Progress {
 	info, err := os.Stderr.Stat()
-	p := &progress{
+	p := &Progress{
 		title:    title,
 		started:  time.Now(),
 		terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb",
 		quit:     make(chan struct{}),
 	}
-	fmt.Fprintf(os.Stderr, "%s: building, once; this takes some minutes\n", title)
 	every := 20 * time.Second
 	if p.terminal {
 		every = 200 * time.Millisecond
 	}
 	p.done.Go(func() {
+		select {
+		case <-time.After(patience):
+			p.told = true
+			fmt.Fprintf(os.Stderr, "%s: building, once; this may take some minutes\n", title)
+		case <-p.quit:
+			return
+		}
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -57,24 +68,29 @@ func newProgress(title string) *progress {
 	return p
 }
 
-func (p *progress) expect(total int) {
+// Expect tells how many packages there are in all, compiled before or not.
+func (p *Progress) Expect(total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total = total
 }
 
-func (p *progress) stop() {
+// Stop ends the showing.
+func (p *Progress) Stop() {
 	close(p.quit)
 	p.done.Wait()
+	if !p.told {
+		return
+	}
 	if p.terminal {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 	fmt.Fprintf(os.Stderr, "%s: ended after %s\n", p.title, p.elapsed())
 }
 
-func (p *progress) elapsed() time.Duration { return time.Since(p.started).Round(time.Second) }
+func (p *Progress) elapsed() time.Duration { return time.Since(p.started).Round(time.Second) }
 
-func (p *progress) print() {
+func (p *Progress) print() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	line := fmt.Sprintf("%s: %s", p.title, p.elapsed())
@@ -90,22 +106,21 @@ func (p *progress) print() {
 		line += " packages compiled, now " + p.last
 	}
 	if p.terminal {
-		if len(line) > 110 {
-			line = line[:110]
-		}
-		fmt.Fprint(os.Stderr, "\r\x1b[K"+line)
+		fmt.Fprint(os.Stderr, "\r\x1b[K"+line[:min(len(line), 78)])
 		return
 	}
 	fmt.Fprintln(os.Stderr, line)
 }
 
-// run starts the command and counts what it says on stderr.
-func (p *progress) run(cmd *exec.Cmd) error {
-	_, err := p.output(cmd)
+// Run runs the command, which should have go's -v, and counts what it says on stderr. The error bears whatever else the
+// command said there.
+func (p *Progress) Run(cmd *exec.Cmd) error {
+	_, err := p.Output(cmd)
 	return err
 }
 
-func (p *progress) output(cmd *exec.Cmd) (string, error) {
+// Output does what Run does, and answers with what the command printed on stdout.
+func (p *Progress) Output(cmd *exec.Cmd) (string, error) {
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	stderr, err := cmd.StderrPipe()
@@ -124,7 +139,7 @@ func (p *progress) output(cmd *exec.Cmd) (string, error) {
 	return stdout.String(), nil
 }
 
-func (p *progress) read(stderr io.Reader) {
+func (p *Progress) read(stderr io.Reader) {
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -132,7 +147,7 @@ func (p *progress) read(stderr io.Reader) {
 	}
 }
 
-func (p *progress) count(line string) {
+func (p *Progress) count(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
