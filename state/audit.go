@@ -51,6 +51,18 @@ func (l *Ledger) ReadRecord(ctx context.Context, head Head, seq uint64) (Record,
 	return record, data, nil
 }
 
+// EncodeRecord gives the bytes of a record, those that the chain's hashes cover.
+func EncodeRecord(record Record) ([]byte, error) {
+	if record.Apps == nil {
+		record.Apps = []AppRecord{}
+	}
+	data, err := encode(record)
+	if err != nil {
+		return nil, fmt.Errorf("encode record: %w", err)
+	}
+	return data, nil
+}
+
 // DecodeRecord reads a record. Fields that this version does not know are left
 // out; other bytes are ErrDamaged, a newer format ErrNewer.
 func DecodeRecord(data []byte) (Record, error) {

@@ -24,16 +24,13 @@ func (l *Ledger) inscribe(ctx context.Context, base Head, next *Head, record Rec
 	record.Folded = base.Audit.Folded
 	record.Started = record.Started.UTC().Truncate(time.Millisecond)
 	record.Finished = record.Finished.UTC().Truncate(time.Millisecond)
-	if record.Apps == nil {
-		record.Apps = []AppRecord{}
-	}
 	newest := Audit{Seq: record.Seq, Verdict: record.Verdict, Finished: record.Finished, Swept: next.Audit.Swept}
 	dropped := next.Audit.Dropped
 	next.Audit = Audit{}
 	record.Dropped = l.dropped(base, *next, dropped)
-	data, err := encode(record)
+	data, err := EncodeRecord(record)
 	if err != nil {
-		return Record{}, fmt.Errorf("encode record: %w", err)
+		return Record{}, err
 	}
 	newest.Hash = hash(data)
 	if len(data) < inlineLimit {
@@ -60,7 +57,13 @@ func (l *Ledger) dropped(base, next Head, already []string) []string {
 	l.mu.Unlock()
 	slices.Sort(runs)
 	named := next.Runs()
-	return slices.DeleteFunc(slices.Compact(runs), func(run string) bool { return slices.Contains(named, run) })
+	var dropped []string
+	for _, run := range slices.Compact(runs) {
+		if !slices.Contains(named, run) {
+			dropped = append(dropped, run)
+		}
+	}
+	return dropped
 }
 
 // seal puts the newest record of a head under its number. It is done before any

@@ -62,7 +62,7 @@ func (t *Tenure) keep(pausing context.Context) error {
 		if over := t.Check(); over != nil {
 			return fmt.Errorf("%w: %w", over, err)
 		}
-		if err != nil && t.ledger.clock.Sleep(pausing, pause/4) != nil {
+		if err != nil && t.ledger.clock.Sleep(pausing, min(pause/4, t.Left())) != nil {
 			return nil
 		}
 	}

@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -31,23 +30,14 @@ func EncodeHead(head Head) ([]byte, error) {
 // ErrNewer.
 func DecodeHead(data []byte) (Head, error) {
 	var head Head
-	// The format comes first: a newer one may be summed in another way.
-	err := decode(data, &head)
-	if errors.Is(err, ErrNewer) && head.Format == Format {
-		// A field that this version does not know, in a head of its own format: a
-		// newer Tidemark wrote it only if the sum is right.
-		if sumErr := checkSum(data); sumErr != nil {
-			err = sumErr
-		}
-	}
-	if err != nil {
-		return Head{}, fmt.Errorf("decode head: %w", err)
-	}
-	for _, check := range []func() error{
+	for _, step := range []func() error{
+		// The format comes first: a newer one may be summed in another way.
+		func() error { return checkFormat(data) },
 		func() error { return checkSum(data) },
-		head.check,
+		func() error { return decode(data, &head) },
+		func() error { return head.check() },
 	} {
-		if err := check(); err != nil {
+		if err := step(); err != nil {
 			return Head{}, fmt.Errorf("decode head: %w", err)
 		}
 	}

@@ -250,7 +250,8 @@ func certain(err error, unmet error) error {
 	switch status {
 	case http.StatusPreconditionFailed, http.StatusConflict:
 		return fmt.Errorf("%w: %w", unmet, err)
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently,
+		http.StatusNotFound: // Of something else than the object.
 		return fmt.Errorf("%w: %w", state.ErrRefused, err)
 	}
 	return err

@@ -15,8 +15,13 @@ import (
 	"tidemark.dev/tidemark/tests/servers"
 )
 
-func options(server *servers.S3) s3.Options {
+func options(t *testing.T, server *servers.S3) s3.Options {
+	t.Helper()
+	// Connections that stay open would hold the server up when it is to stop.
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
 	return s3.Options{
+		HTTP:   &http.Client{Transport: transport},
 		Bucket: server.Bucket, Region: server.Region, Endpoint: server.URL, PathStyle: true,
 		AccessKey: server.AccessKey, SecretKey: server.SecretKey,
 	}
@@ -35,12 +40,12 @@ func TestStore(t *testing.T) {
 	server := servers.For(t, servers.StartS3, servers.S3Options{})
 	var opened atomic.Int64
 	storetest.Run(t, func(t *testing.T) state.Store {
-		options := options(server)
+		options := options(t, server)
 		options.Prefix = fmt.Sprintf("ledgers/%d", opened.Add(1))
 		return open(t, options)
 	})
 	t.Run("at the root of the bucket", func(t *testing.T) {
-		store := open(t, options(server))
+		store := open(t, options(t, server))
 		if _, err := store.Create(t.Context(), "head.json", []byte("one")); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +60,7 @@ func TestStore(t *testing.T) {
 			"no such bucket":    func(o *s3.Options) { o.Bucket = "missing" },
 			"impossible bucket": func(o *s3.Options) { o.Bucket = "Im_possible" },
 		} {
-			options := options(server)
+			options := options(t, server)
 			edit(&options)
 			store := open(t, options)
 			if _, err := store.Get(t.Context(), "head.json"); !errors.Is(err, state.ErrRefused) {
@@ -85,7 +90,7 @@ func TestWritesAreNotRepeated(t *testing.T) {
 				return servers.Fault{}
 			},
 		})
-		options := options(server)
+		options := options(t, server)
 		options.Endpoint, options.Prefix = proxy.URL, "once-"+fmt.Sprint(fault.Status, fault.Reset)
 		store := open(t, options)
 		for what, write := range map[string]func() error{
