@@ -49,20 +49,23 @@ func bytesOf(t *testing.T, set object.Set) string {
 	return all.String()
 }
 
-var engines = sourcetest.Files{
-	"plain/a.yaml":                cm("a"),
-	"plain/sub/b.yaml":            cm("b"),
-	"kust/kustomization.yaml":     "resources: [a.yaml]\nnamePrefix: k-\n",
-	"kust/a.yaml":                 cm("a"),
-	"chart/Chart.yaml":            "apiVersion: v2\nname: chart\nversion: 1.2.3\n",
-	"chart/templates/a.yaml":      cm("{{ .Release.Name }}"),
-	"both/Chart.yaml":             "apiVersion: v2\nname: chart\nversion: 1.2.3\n",
-	"both/kustomization.yml":      "resources: [a.yaml]\n",
-	"both/a.yaml":                 cm("both"),
-	"nested/a.yaml":               cm("a"),
-	"nested/x/kustomization.yaml": "resources: [b.yaml]\n",
-	"nested/x/b.yaml":             cm("b"),
-	"link@":                       "kust",
+// engines is a repository with something for each engine.
+func engines() sourcetest.Files {
+	return sourcetest.Files{
+		"plain/a.yaml":                cm("a"),
+		"plain/sub/b.yaml":            cm("b"),
+		"kust/kustomization.yaml":     "resources: [a.yaml]\nnamePrefix: k-\n",
+		"kust/a.yaml":                 cm("a"),
+		"chart/Chart.yaml":            "apiVersion: v2\nname: chart\nversion: 1.2.3\n",
+		"chart/templates/a.yaml":      cm("{{ .Release.Name }}"),
+		"both/Chart.yaml":             "apiVersion: v2\nname: chart\nversion: 1.2.3\n",
+		"both/kustomization.yml":      "resources: [a.yaml]\n",
+		"both/a.yaml":                 cm("both"),
+		"nested/a.yaml":               cm("a"),
+		"nested/x/kustomization.yaml": "resources: [b.yaml]\n",
+		"nested/x/b.yaml":             cm("b"),
+		"link@":                       "kust",
+	}
 }
 
 func TestEngines(t *testing.T) {
@@ -87,7 +90,7 @@ func TestEngines(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			result, err := render.Render(t.Context(), request(engines, test.path, test.spec))
+			result, err := render.Render(t.Context(), request(engines(), test.path, test.spec))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +103,7 @@ func TestEngines(t *testing.T) {
 			if (result.Chart != nil) != (test.engine == "helm") {
 				t.Errorf("chart is %v with engine %s", result.Chart, test.engine)
 			}
-			if len(result.Inputs) == 0 || !engines.Tree().Same(result.Inputs) {
+			if len(result.Inputs) == 0 || !engines().Tree().Same(result.Inputs) {
 				t.Errorf("inputs do not stand for the tree they were read from: %v", result.Inputs)
 			}
 		})
@@ -117,16 +120,16 @@ func TestRefuses(t *testing.T) {
 		want  string
 		is    error
 	}{
-		{"missing path", engines, "absent", render.Spec{}, "absent: ", render.ErrNoPath},
-		{"path outside", engines, "../x", render.Spec{}, "../x: ", source.ErrOutside},
-		{"unknown engine", engines, "plain", render.Spec{Engine: "jsonnet"}, `engine is "jsonnet"`, nil},
-		{"unknown duplicates", engines, "plain", render.Spec{Duplicates: "x"}, `duplicates is "x"`, nil},
+		{"missing path", engines(), "absent", render.Spec{}, "absent: ", render.ErrNoPath},
+		{"path outside", engines(), "../x", render.Spec{}, "../x: ", source.ErrOutside},
+		{"unknown engine", engines(), "plain", render.Spec{Engine: "jsonnet"}, `engine is "jsonnet"`, nil},
+		{"unknown duplicates", engines(), "plain", render.Spec{Duplicates: "x"}, `duplicates is "x"`, nil},
 		{"no objects", sourcetest.Files{"app/README.md": "", "app/a.yaml": "# nothing\n"}, "app", render.Spec{}, "app: ", render.ErrEmpty},
-		{"everything excluded", engines, "plain", render.Spec{Plain: plain.Options{Exclude: []string{"*"}}}, "plain: ", render.ErrEmpty},
+		{"everything excluded", engines(), "plain", render.Spec{Plain: plain.Options{Exclude: []string{"*"}}}, "plain: ", render.ErrEmpty},
 		{"no objects by kustomize", sourcetest.Files{"app/kustomization.yaml": "namePrefix: a-\n"}, "app", render.Spec{}, "app: ", render.ErrEmpty},
-		{"options of another engine", engines, "kust", render.Spec{Plain: plain.Options{Include: []string{"a"}}}, "kust is rendered by the engine kustomize, but there are options for plain", nil},
-		{"kustomize forced without a file", engines, "plain", render.Spec{Engine: "kustomize"}, "plain: ", kustomize.ErrNoKustomization},
-		{"a kustomization below plain files", engines, "nested", render.Spec{}, "nested/x/kustomization.yaml: is a kustomization below", nil},
+		{"options of another engine", engines(), "kust", render.Spec{Plain: plain.Options{Include: []string{"a"}}}, "kust is rendered by the engine kustomize, but there are options for plain", nil},
+		{"kustomize forced without a file", engines(), "plain", render.Spec{Engine: "kustomize"}, "plain: ", kustomize.ErrNoKustomization},
+		{"a kustomization below plain files", engines(), "nested", render.Spec{}, "nested/x/kustomization.yaml: is a kustomization below", nil},
 		{"several kustomization files", sourcetest.Files{"app/kustomization.yaml": "", "app/kustomization.yml": ""}, "app", render.Spec{}, "app: holds app/kustomization.yaml and app/kustomization.yml", nil},
 		{"marks", sourcetest.Files{"app/a.yaml": marked}, "app", render.Spec{}, "app/a.yaml: ConfigMap a: ", render.ErrMarked},
 		{"duplicates", sourcetest.Files{"app/a.yaml": cm("a"), "app/b.yaml": cm("b") + "---\n" + cm("a")}, "app", render.Spec{}, "ConfigMap ns/a is given twice, with identical contents: in app/a.yaml and in app/b.yaml (document 2)", nil},
@@ -230,13 +233,13 @@ func TestNormalises(t *testing.T) {
 // Adding or removing what decides the engine is a change of the inputs, also
 // where it was absent.
 func TestInputsHoldTheDetection(t *testing.T) {
-	result, err := render.Render(t.Context(), request(engines, "plain/sub", render.Spec{}))
+	result, err := render.Render(t.Context(), request(engines(), "plain/sub", render.Spec{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"plain/sub/Chart.yaml", "plain/sub/kustomization.yml", ".sourceignore", "plain/.tidemarkignore", "plain/sub/new.txt"} {
 		changed := sourcetest.Files{file: ""}
-		for name, content := range engines {
+		for name, content := range engines() {
 			changed[name] = content
 		}
 		if changed.Tree().Same(result.Inputs) {
@@ -259,7 +262,7 @@ func TestSameBytes(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range results {
 			group.Go(func() {
-				result, err := render.Render(t.Context(), request(engines, path, render.Spec{}))
+				result, err := render.Render(t.Context(), request(engines(), path, render.Spec{}))
 				if err != nil {
 					t.Error(err)
 					return
