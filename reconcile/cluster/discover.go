@@ -21,6 +21,8 @@ type resource struct {
 	group, version string
 	plural         string
 	namespaced     bool
+	// fixed: see plan.Kind.
+	fixed bool
 }
 
 // Discover gives the kinds that the server serves. It asks once and remembers
@@ -118,7 +120,7 @@ func (k *known) add(g group) {
 			if _, twice := k.paths[gk][v.name]; twice {
 				continue
 			}
-			k.paths[gk][v.name] = resource{group: g.name, version: v.name, plural: s.plural, namespaced: s.namespaced}
+			k.paths[gk][v.name] = resource{group: g.name, version: v.name, plural: s.plural, namespaced: s.namespaced, fixed: !s.applicable()}
 			kind, later := k.kinds.Served[gk]
 			if !later {
 				kind.Namespaced = s.namespaced

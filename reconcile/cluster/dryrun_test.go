@@ -59,7 +59,7 @@ func TestDryRunTells(t *testing.T) {
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}":                                                              {rejected: "ConfigMap one is namespaced and has no namespace"},
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: nowhere}}":                                          {notValidated: `there is no namespace "nowhere" yet`},
 		"{apiVersion: example.com/v1, kind: Nothing, metadata: {name: one}}":                                                    {notValidated: "the server does not serve this kind: Nothing.example.com"},
-		"{apiVersion: authentication.k8s.io/v1, kind: TokenReview, metadata: {name: one}}":                                      {rejected: "the server does not allow this method on the requested resource"},
+		"{apiVersion: authentication.k8s.io/v1, kind: TokenReview, metadata: {name: one}}":                                      {rejected: "TokenReview.authentication.k8s.io cannot be applied: the server keeps no such objects"},
 	} {
 		answer, err := c.DryRun(t.Context(), manifest(t, strings.ReplaceAll(text, "NS", ns)), apply.Target{}, true)
 		if err != nil || answer.Rejected != want.rejected || answer.NotValidated != want.notValidated {

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,7 +114,10 @@ func TestLostAnswer(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	slow := patches(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	slow := patches(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does a server notice that the client has left
+		<-r.Context().Done()
+	})
 	one := configMap(t, "default", "one", "a")
 
 	c := behind(t, slow, func(o *cluster.Options) { o.Timeout = 200 * time.Millisecond })

@@ -97,6 +97,9 @@ func (o Options) config() (*rest.Config, error) {
 }
 
 func (o Options) explicit() (*rest.Config, error) {
+	if server, err := url.Parse(o.Server); err == nil && server.Scheme == "http" && o.Token+o.TokenFile != "" && !loopback(server.Hostname()) {
+		return nil, errors.New("the token would go over http:// unencrypted: the server's URL must begin with https://")
+	}
 	if o.TokenFile != "" {
 		// client-go would find out at the first request, and call it a failure to
 		// reach the server.
@@ -110,6 +113,11 @@ func (o Options) explicit() (*rest.Config, error) {
 		BearerTokenFile: o.TokenFile,
 		TLSClientConfig: rest.TLSClientConfig{CAData: o.CA, CAFile: o.CAFile},
 	}, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip.IsLoopback()
 }
 
 func (o Options) fromKubeconfig() (*rest.Config, error) {

@@ -1,6 +1,8 @@
 package cluster_test
 
 import (
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +16,7 @@ import (
 )
 
 const kubeconfig = `{apiVersion: v1, kind: Config, current-context: CURRENT,
-clusters: [{name: c, cluster: {server: SERVER}}],
+clusters: [{name: c, cluster: {server: SERVER, certificate-authority-data: AUTHORITY}}],
 users: [{name: plain, user: {token: secret-token}}, {name: exec, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: PLUGIN, interactiveMode: Never}}},
   {name: provider, user: {auth-provider: {name: gcp}}}],
 contexts: [{name: plain, context: {cluster: c, user: plain}}, {name: exec, context: {cluster: c, user: exec}}, {name: provider, context: {cluster: c, user: provider}}]}`
@@ -23,7 +25,7 @@ contexts: [{name: plain, context: {cluster: c, user: plain}}, {name: exec, conte
 func written(t *testing.T, current string) (path string, authorization *string) {
 	t.Helper()
 	authorization = new(string)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*authorization = r.Header.Get("Authorization") + " " + r.Header.Get("User-Agent")
 		_, _ = w.Write([]byte(`{"metadata":{"uid":"u"}}`))
 	}))
@@ -33,8 +35,9 @@ func written(t *testing.T, current string) (path string, authorization *string) 
 	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
 		t.Fatal(err)
 	}
+	authority := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	path = filepath.Join(t.TempDir(), "kubeconfig")
-	text := strings.NewReplacer("CURRENT", current, "SERVER", server.URL, "PLUGIN", plugin).Replace(kubeconfig)
+	text := strings.NewReplacer("CURRENT", current, "SERVER", server.URL, "AUTHORITY", authority, "PLUGIN", plugin).Replace(kubeconfig)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +99,7 @@ func TestKubeconfigFiles(t *testing.T) {
 		"no token file":        {Server: "https://x", TokenFile: missing},
 		"credentials in a URL": {Server: "https://user:secret@x"},
 		"no authorities":       {Server: "https://x", CA: []byte("nothing")},
+		"unencrypted":          {Server: "http://example.com", Token: "secret"},
 		"no URL":               {Server: "https://x:secret"},
 	} {
 		if _, err := cluster.Open(options); err == nil || strings.Contains(err.Error(), "secret") {

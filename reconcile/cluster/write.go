@@ -48,6 +48,9 @@ func (c *Cluster) applying(ctx context.Context, o object.Object, at apply.Target
 	if err != nil {
 		return request{}, err
 	}
+	if resource.fixed {
+		return request{}, fmt.Errorf("%w: %s cannot be applied: the server keeps no such objects", apply.ErrRejected, o.ID.GroupKind())
+	}
 	path, err := resource.path(o.ID)
 	if err != nil {
 		return request{}, err
