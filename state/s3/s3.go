@@ -40,7 +40,7 @@ type Options struct {
 	PathStyle bool
 	// AccessKey, SecretKey and SessionToken are static credentials.
 	AccessKey, SecretKey, SessionToken string
-	// HTTP sends the requests; nil is the SDK's client.
+	// HTTP sends the requests to the bucket; nil is the SDK's client.
 	HTTP *http.Client
 }
 
@@ -99,9 +99,6 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		load = append(load, config.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(options.AccessKey, options.SecretKey, options.SessionToken)))
 	}
-	if options.HTTP != nil {
-		load = append(load, config.WithHTTPClient(options.HTTP))
-	}
 	loaded, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, fmt.Errorf("open s3: %w: %w", state.ErrRefused, err)
@@ -120,6 +117,9 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.UsePathStyle = options.PathStyle
+		if options.HTTP != nil {
+			o.HTTPClient = options.HTTP
+		}
 		if options.Endpoint != "" {
 			o.BaseEndpoint = aws.String(options.Endpoint)
 			// Other stores need not know the SDK's checksums; the ledger has its own.

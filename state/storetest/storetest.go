@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		{"a counter loses nothing", counter},
 		{"readers see whole objects", wholeObjects},
 		{"sweep", sweep},
+		{"a ledger lives on it", ledger},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open(t)) })
 	}
@@ -407,6 +408,55 @@ func sweep(t *testing.T, store state.Store) {
 	if diff := cmp.Diff([]string{"runs/a/result"}, list("runs/a/")); diff != "" {
 		t.Errorf("List after Delete: want - got +\n%s", diff)
 	}
+}
+
+// ledger is three runs: one that changes something, two that do not.
+func ledger(t *testing.T, store state.Store) {
+	var last *state.Ledger
+	for i := range 3 {
+		l, err := state.Open(store, state.Options{Run: fmt.Sprintf("run-%d", i), Holder: "suite"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, err := l.Load(t.Context())
+		if err != nil {
+			t.Fatalf("run %d: %v", i, err)
+		}
+		if i > 0 {
+			_, _, err = l.Append(t.Context(), base, state.Record{Verdict: state.Unchanged}, 0, nil)
+		} else {
+			err = claimAndSettle(t.Context(), l, base)
+		}
+		if err != nil {
+			t.Fatalf("run %d: %v", i, err)
+		}
+		last = l
+	}
+	chain, err := last.Verify(t.Context())
+	if err != nil || chain.Records != 3 || len(chain.Findings) > 0 {
+		t.Errorf("Verify: got %+v, %v, want 3 records without a finding", chain, err)
+	}
+	head, err := last.Load(t.Context())
+	if err != nil || head.Epoch != 1 || !head.Idle() {
+		t.Fatalf("Load: got %+v, %v, want an idle head of epoch 1", head, err)
+	}
+	inventory, err := last.Read(t.Context(), *head.Apps["web"].Inventory)
+	if err != nil || string(inventory) != "inventory" {
+		t.Errorf("Read: got %q, %v", inventory, err)
+	}
+}
+
+func claimAndSettle(ctx context.Context, l *state.Ledger, base state.Head) error {
+	ref, err := l.Put(ctx, "inventory-web", []byte("inventory"))
+	if err != nil {
+		return err
+	}
+	tenure, err := l.Claim(ctx, base, func(h *state.Head) { h.Apps["web"] = state.App{Inventory: &ref, Plan: &ref} })
+	if err != nil {
+		return err
+	}
+	_, _, err = tenure.Settle(ctx, state.Record{Verdict: state.Changed}, nil)
+	return err
 }
 
 func mustCreate(t *testing.T, store state.Store, name, data string) state.Stamp {
