@@ -16,7 +16,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 	if a.untouched || !a.planned {
 		return a.owned
 	}
-	last := a.outcomes()
+	last, pending := a.outcomes(), a.pending()
 	var gone []object.ID
 	var updated []state.Member
 	for _, member := range a.owned.Members {
@@ -27,7 +27,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 			continue
 		case acted:
 			member = after(member, o, a, l, ttl)
-		case !a.blocked():
+		case !a.blocked() && !pending[member.ID]:
 			if live := a.live[member.ID]; live.State == plan.Present {
 				member = settledMember(member, a, live.UID)
 			}
@@ -35,6 +35,16 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 		updated = append(updated, member)
 	}
 	return a.owned.Update(updated...).Narrow(gone...)
+}
+
+// pending holds what the plan means to change. Where it was not carried out,
+// nothing follows from it.
+func (a *app) pending() map[object.ID]bool {
+	pending := map[object.ID]bool{}
+	for _, c := range a.plan.Changes {
+		pending[c.ID] = true
+	}
+	return pending
 }
 
 // leaves says whether an outcome proves that a member is not ours to remember
@@ -129,7 +139,7 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app) (*state.R
 // missing is suspect in the next run.
 func (a *app) seen(l *ledger) []state.Seen {
 	var seen []state.Seen
-	last := a.outcomes()
+	last, pending := a.outcomes(), a.pending()
 	for _, member := range a.owned.Members {
 		id := member.ID
 		o, acted := last[id]
@@ -144,7 +154,7 @@ func (a *app) seen(l *ledger) []state.Seen {
 			}
 		case acted && o.Verdict.Done() && o.Meta.UID != "" && o.Verdict != apply.Pruned:
 			seen = append(seen, seenOf(id, o.Meta))
-		case acted || !wanted:
+		case acted || pending[id] || !wanted:
 		case live.State == plan.Present:
 			seen = append(seen, seenOf(id, live.Meta))
 		case live.State == plan.Absent && member.UID != "":
