@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // the one auth-provider that client-go still has
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -44,8 +45,9 @@ type Options struct {
 	CA     []byte
 	CAFile string
 
-	// AllowExec lets a kubeconfig run programs for credentials (exec and
-	// auth-provider); without it such a kubeconfig is ErrPlugin.
+	// AllowExec lets a kubeconfig run programs for credentials (exec), or fetch
+	// them (auth-provider; client-go knows oidc, and writes what it fetched into
+	// the file); without it such a kubeconfig is ErrPlugin.
 	AllowExec bool
 	// Version is Tidemark's own, for the user agent "tidemark/VERSION".
 	Version string
