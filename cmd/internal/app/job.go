@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+
+	"tidemark.dev/tidemark/reconcile"
+)
+
+// Job gives the run of this session, ready to go. Trouble with the
+// configuration is left to the run, which makes a record of it; what is missing
+// to make that record is an error here.
+func (s *Session) Job(ctx context.Context, mode reconcile.Mode, progress func(reconcile.Event)) (reconcile.Job, error) {
+	if err := s.ready(); err != nil {
+		return reconcile.Job{}, err
+	}
+	ledger, err := s.Ledger(ctx)
+	if err != nil {
+		return reconcile.Job{}, err
+	}
+	target, err := s.Cluster()
+	if err != nil {
+		return reconcile.Job{}, err
+	}
+	job := reconcile.Job{
+		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target,
+		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
+		Self: s.self(ctx), GitRequests: s.gitRequests, PeakMemory: peakMemory,
+		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Now: s.env.Now, Progress: progress,
+	}
+	if !s.settings.isSingle() {
+		job.Only = s.settings.Apps
+	}
+	return job, nil
+}
+
+// ready says what is missing for a run to begin at all. A configuration that
+// cannot be read is left to the run, as long as the state is known.
+func (s *Session) ready() error {
+	if !s.settings.isCommitted() && !s.settings.isLocalFile() && !s.settings.isSingle() {
+		return errNothing()
+	}
+	if s.localErr != nil && s.stateURL() == "" {
+		return s.localErr
+	}
+	return nil
+}

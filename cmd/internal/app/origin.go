@@ -1,0 +1,72 @@
+package app
+
+import (
+	"regexp"
+	"strings"
+)
+
+// ciActors are the variables in which CI systems say who started a job.
+var ciActors = []string{ //nolint:gochecknoglobals // a table
+	"GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "DRONE_COMMIT_AUTHOR",
+	"BUILD_REQUESTEDFOR", "BITBUCKET_STEP_TRIGGERER_UUID",
+}
+
+// scheduledJob is the end that a CronJob gives to the names of its Jobs, the
+// scheduled minute, with what the Job adds for its pod.
+var scheduledJob = regexp.MustCompile(`-[0-9]{8,}(-[a-z0-9]{5})?$`)
+
+// Trigger says what started this run: schedule, manual, http, lambda, ci or
+// cli. It is TIDEMARK_TRIGGER or what the environment tells.
+func (e Env) Trigger() string {
+	switch {
+	case e.Get("TIDEMARK_TRIGGER") != "":
+		return e.Get("TIDEMARK_TRIGGER")
+	case e.Get("AWS_LAMBDA_FUNCTION_NAME") != "":
+		return "lambda"
+	case e.Get("K_SERVICE") != "", e.Get("FUNCTION_TARGET") != "":
+		return "http"
+	case e.isCI():
+		return "ci"
+	case e.Get("CLOUD_RUN_JOB") != "":
+		return "schedule"
+	case e.Get("KUBERNETES_SERVICE_HOST") != "":
+		if scheduledJob.MatchString(e.Host) {
+			return "schedule"
+		}
+		return "manual"
+	}
+	return "cli"
+}
+
+// isCI goes by the variable that nearly every CI system sets.
+func (e Env) isCI() bool {
+	ci := strings.ToLower(e.Get("CI"))
+	return ci != "" && ci != "false" && ci != "0" || e.Get("TF_BUILD") != "" || e.Get("JENKINS_URL") != ""
+}
+
+// Actor says who started this run: TIDEMARK_ACTOR, whom the CI system names, or
+// USER@HOST.
+func (e Env) Actor() string {
+	if actor := e.Get("TIDEMARK_ACTOR"); actor != "" {
+		return actor
+	}
+	if e.isCI() {
+		for _, name := range ciActors {
+			if actor := e.Get(name); actor != "" {
+				return actor
+			}
+		}
+	}
+	return e.Holder()
+}
+
+// Holder says where this run happens, for those who wait for its lease.
+func (e Env) Holder() string {
+	switch {
+	case e.User == "":
+		return e.Host
+	case e.Host == "":
+		return e.User
+	}
+	return e.User + "@" + e.Host
+}

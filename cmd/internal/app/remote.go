@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/render/git"
+)
+
+// remote is a repository that is opened when it is first needed, so that the
+// credentials of one app cannot fail another. It is safe for concurrent use.
+type remote struct {
+	once   sync.Once
+	open   func(context.Context) (*git.Remote, error)
+	opened *git.Remote
+	err    error
+}
+
+func (r *remote) get(ctx context.Context) (*git.Remote, error) {
+	r.once.Do(func() { r.opened, r.err = r.open(ctx) })
+	return r.opened, r.err
+}
+
+// remoteOf gives a repository; equal ones are one, with one look-up.
+func (s *Session) remoteOf(r config.Repository) *remote {
+	if r.Name == config.Flags && s.settings.isSingle() {
+		return s.flagRemote()
+	}
+	r.Name, r.Ref = "", git.Ref{}
+	key, _ := json.Marshal(r) // Strings and numbers only.
+	return s.shared(string(key), func(ctx context.Context) (*git.Remote, error) {
+		auth, err := s.auth(ctx, r.Auth)
+		if err != nil {
+			return nil, err
+		}
+		return s.openRemote(r.URL, auth, r)
+	})
+}
+
+// flagRemote gives the repository of the flags.
+func (s *Session) flagRemote() *remote {
+	return s.shared("", func(ctx context.Context) (*git.Remote, error) {
+		s.redactURL(s.settings.Repo)
+		auth, err := s.flagAuth(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.openRemote(s.settings.Repo, auth, config.Repository{})
+	})
+}
+
+func (s *Session) shared(key string, open func(context.Context) (*git.Remote, error)) *remote {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.remotes[key] == nil {
+		s.remotes[key] = &remote{open: open}
+	}
+	return s.remotes[key]
+}
+
+func (s *Session) openRemote(url string, auth git.Auth, r config.Repository) (*git.Remote, error) {
+	if len(auth.KnownHosts) == 0 && isSSH(url) {
+		known, err := s.knownHosts()
+		if err != nil {
+			return nil, err
+		}
+		auth.KnownHosts = known
+	}
+	return git.NewRemote(git.Options{
+		URL: url, Auth: auth, Submodules: r.Submodules,
+		Limits: git.Limits{PackBytes: int64(r.Limits.PackSize), Objects: r.Limits.Objects, FileBytes: int64(r.Limits.FileSize)},
+		Proxy:  http.ProxyFromEnvironment, Now: s.env.Now,
+	})
+}
+
+// isSSH tells the two forms of ssh URLs.
+func isSSH(url string) bool {
+	host, _, _ := strings.Cut(url, "/")
+	return strings.HasPrefix(strings.ToLower(url), "ssh://") || strings.Contains(host, ":") && !strings.Contains(url, "://")
+}
+
+// gitRequests counts what was sent to all repositories.
+func (s *Session) gitRequests() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sum int64
+	for _, r := range s.remotes {
+		if r.opened != nil {
+			sum += r.opened.Requests()
+		}
+	}
+	return sum
+}

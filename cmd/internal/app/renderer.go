@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"runtime/debug"
+	"slices"
+
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/render"
+	"tidemark.dev/tidemark/render/helm"
+	"tidemark.dev/tidemark/render/source"
+)
+
+// appRenderer is the reconcile.Renderer of one app.
+type appRenderer struct {
+	session *Session
+	app     config.App
+}
+
+// Digest covers the app's rendering options and the versions of what renders.
+func (a appRenderer) Digest() string {
+	data, err := json.Marshal([]any{a.app.Name, a.app.Namespace, a.app.Source.Path, a.app.Render, a.session.env.Version, renderers()})
+	if err != nil {
+		panic(err) // It was read from YAML.
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// renderers gives the versions of the modules that decide what comes out of a
+// rendering.
+func renderers() []string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil
+	}
+	modules := []string{"helm.sh/helm/v4", "github.com/Masterminds/sprig/v3", "sigs.k8s.io/kustomize/api", "sigs.k8s.io/kustomize/kyaml", "sigs.k8s.io/yaml"}
+	var versions []string
+	for _, m := range info.Deps {
+		if slices.Contains(modules, m.Path) {
+			versions = append(versions, m.Path+"@"+m.Version)
+		}
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			versions = append(versions, setting.Value)
+		}
+	}
+	return versions
+}
+
+// Render gives the app's objects.
+func (a appRenderer) Render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
+	rendered, err := a.render(ctx, revision, server)
+	return rendered, a.session.fault(classify(err))
+}
+
+func (a appRenderer) render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
+	spec := a.app.Render
+	if spec.Helm.Chart != nil && revision.Chart != nil {
+		pinned := *spec.Helm.Chart
+		pinned.Version, pinned.Digest = revision.Chart.Version, revision.Chart.Digest
+		spec.Helm.Chart = &pinned
+	}
+	charts, err := a.session.chartsFor(ctx, spec.Helm.Chart)
+	if err != nil {
+		return reconcile.Rendered{}, err
+	}
+	request := render.Request{
+		App: a.app.Name, Tree: revision.Tree, Path: a.app.Source.Path, Namespace: a.app.Namespace, Spec: spec,
+		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts,
+	}
+	result, err := render.Render(ctx, request)
+	if extra := a.session.settings.APIVersions; len(extra) > 0 && result.Engine == render.EngineHelm {
+		// Only now is it known that the app has a use for them.
+		request.Spec.Helm.APIVersions = slices.Concat(spec.Helm.APIVersions, extra)
+		result, err = render.Render(ctx, request)
+	}
+	if err != nil {
+		return reconcile.Rendered{}, err
+	}
+	nondeterministic := string(spec.Helm.Nondeterministic)
+	if nondeterministic == "" {
+		nondeterministic = string(helm.NondeterministicKeep)
+	}
+	return reconcile.Rendered{
+		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings,
+		UsesServer: result.Engine == render.EngineHelm && spec.Helm.KubeVersion == "",
+		Varying:    result.Varying, Nondeterministic: nondeterministic,
+	}, nil
+}

@@ -1,0 +1,124 @@
+// Package app turns what a process was told, by flags, variables and
+// configuration, into a run that is wired up. It is the only place that reads
+// the environment.
+//
+// A Session is one invocation. It opens what is asked of it when it is asked,
+// once: a command that needs no cluster reaches for none.
+//
+// Laws: a flag wins over its variable, the variable over the configuration. A
+// credential goes from where it is kept to whom it is meant for, and into the
+// Redactor, and nowhere else.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile/cluster"
+	"tidemark.dev/tidemark/state"
+)
+
+// DefaultConfig is the configuration that is read when nothing is said.
+const DefaultConfig = "tidemark.yaml"
+
+// Session is one invocation of Tidemark. It is safe for concurrent use.
+type Session struct {
+	env      Env
+	settings Settings
+	// Redactor knows every credential that the session read.
+	Redactor *term.Redactor
+	// Run is the id of the run that the session does.
+	Run string
+
+	// local is the configuration that is known before the run: a file, or the
+	// one app of the flags. With a configuration in the repository only what the
+	// operator said is known.
+	local    config.Config
+	localErr error
+
+	mu      sync.Mutex
+	cluster *cluster.Cluster
+	remotes map[string]*remote
+	faults  []error
+
+	// configured is the configuration of the run.
+	configured config.Config
+	fetching   sync.Mutex
+	fetchers   *chartFetcher
+}
+
+// Open begins a session. It reads the local configuration and nothing else. What
+// is wrong with that configuration is told by Configure, since a run leaves a
+// record of it; an error here is a UsageError.
+func Open(env Env, settings Settings) (*Session, error) {
+	s := &Session{env: env, settings: settings, Redactor: &term.Redactor{}, remotes: map[string]*remote{}}
+	if s.settings.Config == "" && s.settings.Repo == "" {
+		if _, err := os.Stat(DefaultConfig); err == nil {
+			s.settings.Config = DefaultConfig
+		}
+	}
+	if err := s.settings.check(); err != nil {
+		return nil, err
+	}
+	run, err := state.NewRunID(env.Now(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("draw a run id: %w", err)
+	}
+	s.Run = run
+	switch {
+	case s.settings.isLocalFile():
+		s.local, s.localErr = readConfig(s.settings.Config)
+	case s.settings.isSingle():
+		if s.local, err = s.settings.single(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func readConfig(path string) (config.Config, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // The operator names it.
+	if errors.Is(err, fs.ErrNotExist) {
+		return config.Config{}, fmt.Errorf("read configuration %s: %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return config.Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	return config.Parse(path, data, config.Operator)
+}
+
+// Tool names this program for the record.
+func (s *Session) Tool() string { return "tidemark " + s.env.Version }
+
+// Faults gives the errors that single apps met, for hints; the record has their
+// words.
+func (s *Session) Faults() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faults
+}
+
+func (s *Session) fault(err error) error {
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.faults = append(s.faults, err)
+	}
+	return err
+}
+
+// Within bounds a context by the timeout of the run.
+func (s *Session) Within(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := s.settings.Timeout
+	if timeout == 0 {
+		timeout = duration(s.local.Timeout)
+	}
+	return within(ctx, timeout)
+}

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"time"
+)
+
+// Settings are what a command was told by its flags and their variables. Where
+// they are silent, the configuration speaks.
+type Settings struct {
+	// Config is the path of the configuration: a local file or, when Repo is
+	// given, a file in that repository.
+	Config string
+	// Apps selects apps of the configuration; without one, it is the name of the
+	// one app that Repo, Ref, Path and Namespace describe.
+	Apps                       []string
+	Repo, Ref, Path, Namespace string
+	State                      string
+
+	Kubeconfig, Context         string
+	Server, TokenFile, CAFile   string
+	InCluster, AllowExec        bool
+	Git                         GitSettings
+	Timeout, LeaseTTL, LockWait time.Duration
+	Confirm                     []string
+	Reason                      string
+	KubeVersion                 string
+	APIVersions                 []string
+}
+
+// GitSettings say where the credentials for Settings.Repo are found. The
+// variables TIDEMARK_GIT_PASSWORD, TIDEMARK_GIT_TOKEN, TIDEMARK_GIT_SSH_KEY,
+// TIDEMARK_GIT_SSH_PASSPHRASE, TIDEMARK_GIT_KNOWN_HOSTS and TIDEMARK_GIT_CA hold
+// the values themselves.
+type GitSettings struct {
+	// Secret is the "NAMESPACE/NAME" of a Kubernetes Secret.
+	Secret       string
+	Username     string
+	PasswordFile string
+	TokenFile    string
+	SSHKeyFile   string
+	// KnownHostsFile defaults to ~/.ssh/known_hosts.
+	KnownHostsFile string
+	CAFile         string
+}
+
+// UsageError says that a command was called wrongly; it is exit code 1.
+type UsageError struct {
+	Message string
+	// Hint says what to do instead.
+	Hint string
+}
+
+// Error says what is wrong.
+func (e *UsageError) Error() string { return e.Message }

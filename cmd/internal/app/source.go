@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/Masterminds/semver/v3"
+
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/render/git"
+	"tidemark.dev/tidemark/render/helm"
+	"tidemark.dev/tidemark/render/source"
+)
+
+// appSource is the reconcile.Source of one app: a ref of a repository, a chart
+// of a registry, or both.
+type appSource struct {
+	session *Session
+	remote  *remote // nil for an app that is only a chart
+	ref     git.Ref
+	chart   *helm.ChartRef
+}
+
+// Resolve looks up the commit, and the chart's version unless it is exact.
+func (a appSource) Resolve(ctx context.Context) (source.Revision, error) {
+	revision, err := a.resolve(ctx)
+	return revision, a.session.fault(classify(err))
+}
+
+func (a appSource) resolve(ctx context.Context) (source.Revision, error) {
+	var revision source.Revision
+	if a.remote != nil {
+		remote, err := a.remote.get(ctx)
+		if err != nil {
+			return source.Revision{}, err
+		}
+		if revision, err = remote.Resolve(ctx, a.ref); err != nil {
+			return source.Revision{}, err
+		}
+	}
+	if a.chart == nil {
+		return revision, nil
+	}
+	if _, err := semver.StrictNewVersion(a.chart.Version); err == nil {
+		revision.Chart = &source.Chart{Repo: a.chart.Repo, Name: a.chart.Name, Version: a.chart.Version, Digest: a.chart.Digest}
+		return revision, nil
+	}
+	charts, err := a.session.chartsFor(ctx, a.chart)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	found, err := charts.Resolve(ctx, *a.chart)
+	if err != nil {
+		return source.Revision{}, fmt.Errorf("look up chart %s: %w", a.chart.Name, err)
+	}
+	revision.Chart = &source.Chart{Repo: a.chart.Repo, Name: a.chart.Name, Version: found.Version, Digest: found.Digest}
+	return revision, nil
+}
+
+// Fetch gets the commit's files; a chart is fetched when it is rendered.
+func (a appSource) Fetch(ctx context.Context, revision source.Revision) (source.Revision, error) {
+	if a.remote == nil {
+		return revision, nil
+	}
+	fetched, err := a.fetch(ctx, revision)
+	return fetched, a.session.fault(classify(err))
+}
+
+func (a appSource) fetch(ctx context.Context, revision source.Revision) (source.Revision, error) {
+	remote, err := a.remote.get(ctx)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	fetched, err := remote.Fetch(ctx, revision)
+	if err != nil {
+		return source.Revision{}, err
+	}
+	fetched.Chart = revision.Chart
+	return fetched, nil
+}
+
+// classify marks the errors of servers that do not answer.
+func classify(err error) error {
+	if errors.Is(err, git.ErrUnreachable) || errors.Is(err, helm.ErrUnreachable) {
+		return reconcile.Unreachable(err)
+	}
+	return err
+}
+
+// sourceOf gives the source of an app of a configuration.
+func (s *Session) sourceOf(c config.Config, a config.App) appSource {
+	src := appSource{session: s, ref: a.Source.Ref, chart: a.Render.Helm.Chart}
+	switch {
+	case !a.NeedsRepository():
+		return src
+	case a.Source.Repo == "":
+		// The configuration came from this repository.
+		src.remote = s.flagRemote()
+		if src.ref == (git.Ref{}) {
+			src.ref, _ = git.ParseRef(s.settings.Ref) // It was checked.
+		}
+		return src
+	}
+	repository := config.Repository{URL: a.Source.Repo}
+	for _, r := range c.Repositories {
+		if r.Name == a.Source.Repo {
+			repository = r
+		}
+	}
+	if src.ref == (git.Ref{}) {
+		src.ref = repository.Ref
+	}
+	src.remote = s.remoteOf(repository)
+	return src
+}

@@ -1,0 +1,87 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tidemark.dev/tidemark/reconcile/cluster"
+)
+
+// serviceAccountDir is where a Pod finds who it is.
+const serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// Cluster opens the target. Nothing is sent to it yet.
+func (s *Session) Cluster() (*cluster.Cluster, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster != nil {
+		return s.cluster, nil
+	}
+	options, err := s.target()
+	if err != nil {
+		return nil, err
+	}
+	options.Version = s.env.Version
+	s.cluster, err = cluster.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open the cluster: %w", err)
+	}
+	return s.cluster, nil
+}
+
+// target says which cluster is meant: what the flags say, else what the
+// configuration says, else what kubectl would take.
+func (s *Session) target() (cluster.Options, error) {
+	given := s.local.Cluster
+	if s.settings.namesCluster() {
+		given.Kubeconfig, given.Context = s.settings.Kubeconfig, s.settings.Context
+		given.Server, given.TokenFile, given.CAFile = s.settings.Server, s.settings.TokenFile, s.settings.CAFile
+		given.InCluster = s.settings.InCluster
+	}
+	options := cluster.Options{AllowExec: given.AllowExec || s.settings.AllowExec, Context: given.Context}
+	switch {
+	case given.Server != "":
+		options.Server, options.TokenFile, options.CAFile = given.Server, given.TokenFile, given.CAFile
+		return options, nil
+	case given.InCluster:
+		return s.pod()
+	case given.Kubeconfig != "":
+		options.Kubeconfig = given.Kubeconfig
+		return options, nil
+	}
+	options.Kubeconfig = s.env.Get("KUBECONFIG")
+	if options.Kubeconfig == "" {
+		if s.env.Get("KUBERNETES_SERVICE_HOST") != "" && options.Context == "" {
+			return s.pod()
+		}
+		options.Kubeconfig = filepath.Join(s.env.Home, ".kube", "config")
+		if _, err := os.Stat(options.Kubeconfig); err != nil {
+			return cluster.Options{}, &UsageError{Message: "no cluster is given, and there is no " + options.Kubeconfig,
+				Hint: "name a kubeconfig with --kubeconfig or KUBECONFIG, or a server with --server and --token-file"}
+		}
+	}
+	return options, nil
+}
+
+func (s Settings) namesCluster() bool {
+	return s.Kubeconfig != "" || s.Context != "" || s.Server != "" || s.InCluster
+}
+
+func (s *Session) pod() (cluster.Options, error) {
+	host, port := s.env.Get("KUBERNETES_SERVICE_HOST"), s.env.Get("KUBERNETES_SERVICE_PORT")
+	if host == "" || port == "" {
+		return cluster.Options{}, &UsageError{Message: "this is no pod of a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"}
+	}
+	return cluster.InCluster(host, port), nil
+}
+
+// ownNamespace gives the namespace of the pod that this runs in, else default.
+func (s *Session) ownNamespace() string {
+	data, err := os.ReadFile(filepath.Join(serviceAccountDir, "namespace"))
+	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
+		return name
+	}
+	return "default"
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"maps"
+
+	"tidemark.dev/tidemark/render"
+	"tidemark.dev/tidemark/render/git"
+)
+
+// App is a named unit: where it comes from, how it is rendered, what it may
+// touch.
+type App struct {
+	// Name is unique in the ledger: at most 63 lower-case letters, digits and
+	// hyphens.
+	Name string `json:"name" required:"true"`
+	// Source is where the app's files are. An app that is only a chart of a
+	// registry has none.
+	Source Source `json:"source,omitzero"`
+	// Namespace is where namespaced objects without one go. Default: default.
+	Namespace string `json:"namespace,omitempty"`
+	// CreateNamespace makes the namespace when it does not exist. Default
+	// false.
+	CreateNamespace *bool `json:"createNamespace,omitempty"`
+	// NamespaceLabels are put on a namespace that createNamespace makes.
+	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
+	// Render says how files become objects. Default: as the files tell.
+	Render render.Spec `json:"render,omitzero"`
+	// Policy says what the app may touch.
+	Policy
+}
+
+// Source is where an app's files are.
+type Source struct {
+	// Repo is the name of a repository of this configuration, or a URL. Default:
+	// the only repository there is, or the one that this file was read from.
+	Repo string `json:"repo,omitempty"`
+	// Ref that is wanted. Default: the repository's.
+	Ref git.Ref `json:"ref,omitzero"`
+	// Path of a directory or a file in the repository. Default: its root.
+	Path string `json:"path,omitempty"`
+}
+
+// Defaults hold for each app that does not say otherwise.
+type Defaults struct {
+	// Source: repo and ref that apps have in common.
+	Source Source `json:"source,omitzero"`
+	// Namespace is where namespaced objects without one go.
+	Namespace string `json:"namespace,omitempty"`
+	// CreateNamespace makes the namespace when it does not exist.
+	CreateNamespace *bool `json:"createNamespace,omitempty"`
+	// NamespaceLabels are added to those of each app.
+	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
+	// Policy says what apps may touch.
+	Policy
+}
+
+// Policy says what an app may touch, and how.
+type Policy struct {
+	// Adopt lists the tools whose objects the app may take over: addon-manager,
+	// applyset, argocd, bootstrap, flux, helm, kapp, tidemark:LEDGER. Objects
+	// without a tool's marks are always adopted.
+	Adopt []string `json:"adopt,omitempty"`
+	// Conflicts: fields that another manager took are taken back (take), or
+	// fail the object (refuse). Default take.
+	Conflicts string `json:"conflicts,omitempty" oneof:"take refuse"`
+	// Drift is put right (correct) or only told (report). Default correct.
+	Drift string `json:"drift,omitempty" oneof:"correct report"`
+	// Prune deletes objects that left the set. Default true.
+	Prune *bool `json:"prune,omitempty"`
+	// Propagation of deletes. Default background.
+	Propagation string `json:"propagation,omitempty" oneof:"background foreground orphan"`
+	// Validate each change by a dry run on the server before the first write
+	// (server), or leave it out (none). Default server.
+	Validate string `json:"validate,omitempty" oneof:"server none"`
+}
+
+// NeedsRepository says whether the app takes anything from a repository: a chart
+// of a registry does so only when it says where its value files are.
+func (a App) NeedsRepository() bool {
+	return a.Render.Helm.Chart == nil || a.Source != (Source{}) || len(a.Render.Helm.ValueFiles) > 0
+}
+
+// withDefaults gives the app with what it leaves out filled in.
+func (a App) withDefaults(d Defaults) App {
+	a.Source.Repo = or(a.Source.Repo, d.Source.Repo)
+	a.Source.Ref = or(a.Source.Ref, d.Source.Ref)
+	a.Source.Path = or(a.Source.Path, d.Source.Path)
+	a.Namespace = or(a.Namespace, d.Namespace, "default")
+	a.CreateNamespace = or(a.CreateNamespace, d.CreateNamespace, new(false))
+	labels := maps.Clone(d.NamespaceLabels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, a.NamespaceLabels)
+	a.NamespaceLabels = labels
+	if a.Adopt == nil {
+		a.Adopt = d.Adopt
+	}
+	a.Conflicts = or(a.Conflicts, d.Conflicts, "take")
+	a.Drift = or(a.Drift, d.Drift, "correct")
+	a.Prune = or(a.Prune, d.Prune, new(true))
+	a.Propagation = or(a.Propagation, d.Propagation, "background")
+	a.Validate = or(a.Validate, d.Validate, "server")
+	return a
+}
+
+// or gives the first value that is set.
+func or[T comparable](values ...T) T {
+	var zero T
+	for _, v := range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Trust says who wrote a configuration.
+type Trust int
+
+// The two places that a configuration comes from.
+const (
+	// Operator: a file of the machine that Tidemark runs on.
+	Operator Trust = iota
+	// Repository content: it may name apps and repositories, and Secrets of
+	// the cluster, but no file or variable of the runner, and neither state nor
+	// cluster.
+	Committed
+)
+
+// Parse reads a configuration and fills in its defaults; file is what errors
+// call it. The error is an *Error with every problem there is; the Config beside
+// it holds what could be read, and is good for finding the state, where the
+// record of the failure goes.
+func Parse(file string, data []byte, trust Trust) (Config, error) {
+	notes := &problems{file: file, lines: map[string]int{}}
+	var c Config
+	if !decodeYAML(data, &c, notes) {
+		return c, notes.err()
+	}
+	if c.APIVersion != "" && c.APIVersion != APIVersion {
+		// Of another version nothing else is known.
+		line := notes.line("apiVersion")
+		notes.found = nil
+		notes.at(line, "apiVersion", "is %q; this Tidemark reads %q", c.APIVersion, APIVersion)
+		return Config{}, notes.err()
+	}
+	check{problems: notes, config: c, trust: trust}.all()
+	if err := notes.err(); err != nil {
+		return c, err
+	}
+	return c.complete(), nil
+}
+
+// complete fills in the defaults.
+func (c Config) complete() Config {
+	c.Kind = Kind
+	c.Audit.Unchanged = or(c.Audit.Unchanged, "every")
+	apps := make([]App, len(c.Apps))
+	for i, a := range c.Apps {
+		needs := a.NeedsRepository()
+		apps[i] = a.withDefaults(c.Defaults)
+		switch {
+		case !needs:
+			apps[i].Source = Source{}
+		case apps[i].Source.Repo == "" && len(c.Repositories) == 1:
+			apps[i].Source.Repo = c.Repositories[0].Name
+		}
+	}
+	c.Apps, c.Defaults = apps, Defaults{}
+	return c
+}
+
+// Digest covers the whole configuration with its defaults. No credential is in
+// it, since none is in the configuration.
+func (c Config) Digest() string {
+	data, err := json.Marshal(c)
+	if err != nil {
+		// Every field of it was read from YAML.
+		panic(err)
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

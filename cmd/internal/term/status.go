@@ -1,0 +1,171 @@
+package term
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"tidemark.dev/tidemark/state"
+)
+
+// Status is what a ledger's head tells people, with what waits for approval.
+type Status struct {
+	Head state.Head
+	// Newest is the newest record, nil when there is none.
+	Newest *state.Record
+	Now    time.Time
+}
+
+// Text shows the status: the apps, what waits, who holds the lease.
+func (s Status) Text(style Style) string {
+	p := &page{Style: style}
+	if s.Head.Seq == 0 {
+		p.line("no run yet")
+		return p.String()
+	}
+	p.apps(s)
+	p.waiting(s)
+	lease := s.Head.Lease
+	switch {
+	case !lease.Free:
+		p.line("%s run %s of %s, since %s", p.Paint.as(yellow, "lease: held by"), Escape(lease.Run), Escape(lease.Holder), when(lease.Renewed))
+	case s.Head.Open():
+		p.line("%s run %s left a plan open; the next run takes over", p.Paint.as(yellow, "lease: free, but"), Escape(lease.Run))
+	default:
+		p.line("lease: free")
+	}
+	if a := s.Head.Audit; a.Seq > 0 {
+		folded := ""
+		if a.Folded != nil {
+			folded = fmt.Sprintf(", and %s since", plural(a.Folded.Runs, "unchanged run"))
+		}
+		p.line("last run: %s, record %d, %s (%s)%s", p.Paint.as(verdictColor(a.Verdict), Escape(string(a.Verdict))), a.Seq, when(a.Finished), ago(s.Now.Sub(a.Finished)), folded)
+	}
+	return p.String()
+}
+
+func (p *page) apps(s Status) {
+	verdicts := map[string]state.Verdict{}
+	if s.Newest != nil {
+		for _, app := range s.Newest.Apps {
+			verdicts[app.Name] = app.Verdict
+		}
+	}
+	rows := [][]string{{"APP", "REVISION", "LAST RUN", "HEALTH", ""}}
+	for _, name := range slices.Sorted(maps.Keys(s.Head.Apps)) {
+		app := s.Head.Apps[name]
+		rows = append(rows, []string{name, applied(app), string(verdicts[name]), app.Health, notes(app)})
+	}
+	p.table(rows)
+}
+
+func applied(app state.App) string {
+	return wanted(state.AppRecord{Revision: app.Revision, Chart: app.Chart})
+}
+
+func notes(app state.App) string {
+	var list []string
+	if app.Plan != nil {
+		list = append(list, "plan open")
+	}
+	if app.Pin != nil {
+		list = append(list, "pinned: "+app.Pin.Reason)
+	}
+	if app.Quarantine != nil {
+		list = append(list, "quarantined: "+app.Quarantine.Reason)
+	}
+	if app.Approval != nil {
+		list = append(list, "approved by "+app.Approval.Actor+": "+app.Approval.Reason)
+	}
+	return strings.Join(list, "; ")
+}
+
+// waiting shows the plans that the newest record says wait for approval.
+func (p *page) waiting(s Status) {
+	if s.Newest == nil {
+		return
+	}
+	for _, app := range s.Newest.Apps {
+		for _, r := range app.Refusals {
+			if approval := s.Head.Apps[app.Name].Approval; r.PlanHash == "" || approval != nil && approval.PlanHash == r.PlanHash {
+				continue
+			}
+			p.line("%s %s: %s", p.Paint.as(yellow, "waits for approval:"), Escape(app.Name), Escape(r.Message))
+			p.approve(r.PlanHash)
+			break
+		}
+	}
+}
+
+// History shows records, a line each, newest first.
+func History(records []state.Record, style Style) string {
+	p := &page{Style: style}
+	rows := [][]string{{"RECORD", "FINISHED", "VERDICT", "EXIT", "TRIGGER", "ACTOR", "WHAT"}}
+	for _, r := range records {
+		rows = append(rows, []string{fmt.Sprint(r.Seq), when(r.Finished), string(r.Verdict), fmt.Sprint(r.Exit), r.Trigger, r.Actor, what(r)})
+	}
+	p.table(rows)
+	return p.String()
+}
+
+func what(r state.Record) string {
+	var parts []string
+	if r.Folded != nil {
+		parts = append(parts, fmt.Sprintf("(after %s)", plural(r.Folded.Runs, "unchanged run")))
+	}
+	if r.Message != "" {
+		parts = append(parts, r.Message)
+	}
+	for _, app := range r.Apps {
+		if app.Verdict == state.Unchanged {
+			continue
+		}
+		c := app.Counts
+		c.Unchanged = 0
+		text := strings.TrimSpace(app.Name + " " + counts(c))
+		if app.Message != "" {
+			text += ": " + app.Message
+		}
+		parts = append(parts, text)
+	}
+	return shorten(strings.Join(parts, "; "), widest)
+}
+
+// table shows rows in columns; the first is the heading.
+func (p *page) table(rows [][]string) {
+	w := tabwriter.NewWriter(p, 0, 0, 3, ' ', 0)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = Escape(cell)
+		}
+		for len(cells) > 1 && cells[len(cells)-1] == "" {
+			cells = cells[:len(cells)-1]
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	_ = w.Flush() // It writes to memory.
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// ago gives a time span in its largest unit.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return plural(int(d/time.Minute), "minute") + " ago"
+	case d < 48*time.Hour:
+		return plural(int(d/time.Hour), "hour") + " ago"
+	}
+	return plural(int(d/(24*time.Hour)), "day") + " ago"
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/cluster"
+	"tidemark.dev/tidemark/render"
+	"tidemark.dev/tidemark/render/git"
+	"tidemark.dev/tidemark/render/helm"
+	"tidemark.dev/tidemark/state"
+)
+
+func isUsage(err error) bool {
+	var usage *app.UsageError
+	return errors.As(err, &usage)
+}
+
+// codeOf gives the exit code of an error that ended a command before, or
+// without, a run.
+func codeOf(err error) int {
+	var fault *reconcile.Fault
+	var held *state.HeldError
+	switch {
+	case isUsage(err):
+		return exitUsage
+	case errors.As(err, &fault):
+		return fault.Exit
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return reconcile.ExitInterrupted
+	case errors.Is(err, state.ErrLost):
+		return reconcile.ExitLost
+	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrRolledBack), errors.Is(err, state.ErrRestart):
+		return reconcile.ExitState
+	case errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered),
+		errors.Is(err, git.ErrUnreachable), errors.Is(err, helm.ErrUnreachable), errors.As(err, &held):
+		return reconcile.ExitUnreachable
+	}
+	return reconcile.ExitConfig
+}
+
+// hints are the words for each case of an error; the first that fits is given.
+var hints = []struct { //nolint:gochecknoglobals // a table
+	is   error
+	hint string
+}{
+	{git.ErrAuth, "give credentials: TIDEMARK_GIT_TOKEN, TIDEMARK_GIT_PASSWORD, --git-ssh-key-file or --git-secret, or auth: of the repository in the configuration"},
+	{git.ErrNotFound, "check the URL; servers also answer so when the credentials may not see the repository"},
+	{git.ErrRefNotFound, "check --ref, or ref: in the configuration; git ls-remote URL lists what there is"},
+	{git.ErrHostKey, "known hosts are read from ~/.ssh/known_hosts, --git-known-hosts-file, TIDEMARK_GIT_KNOWN_HOSTS, or known_hosts in the Secret"},
+	{git.ErrLimit, "raise limits: of the repository in the configuration"},
+	{git.ErrUnreachable, "check the URL and the network from here; HTTPS_PROXY is honoured"},
+	{render.ErrNoPath, "check --path, or source.path in the configuration; it is relative to the root of the repository"},
+	{helm.ErrNoCapabilities, "pin them with --kube-version, or name a cluster"},
+	{cluster.ErrPlugin, "allow it with --allow-exec or cluster.allowExec, if you trust the kubeconfig"},
+	{state.ErrRolledBack, "somebody restored an old copy of the state: restore the newest one, or keep the state where versions are not overwritten"},
+	{state.ErrNewer, "use the newer Tidemark"},
+	{state.ErrDamaged, "restore head.json and what it names from a backup or an older version in the bucket"},
+	{state.ErrRefused, "check the credentials, that the bucket exists, and that they may read and write it"},
+	{state.ErrNoAnswer, "check the URL of the state and the network from here"},
+	{apply.ErrUnreachable, "check kubeconfig, context and the network from here"},
+}
+
+// hint says what to do about an error, or nothing.
+func hint(err error) string {
+	var usage *app.UsageError
+	var wrong *config.Error
+	var held *state.HeldError
+	switch {
+	case errors.As(err, &usage):
+		return usage.Hint
+	case errors.As(err, &wrong):
+		return "cmd/internal/config/tidemark.schema.json of the repository describes every field, also to editors"
+	case errors.As(err, &held):
+		return "wait for that run, or try again later"
+	}
+	for _, h := range hints {
+		if errors.Is(err, h.is) {
+			return h.hint
+		}
+	}
+	return ""
+}

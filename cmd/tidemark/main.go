@@ -1,0 +1,59 @@
+// Tidemark brings the objects of git repositories to a Kubernetes cluster, once
+// per run, and leaves a mark of what it did.
+package main
+
+import (
+	"context"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/reconcile"
+)
+
+// version is set by the linker: -X main.version=v1.2.3.
+var version string //nolint:gochecknoglobals // The linker's.
+
+func main() {
+	// Helm's packages log values of charts.
+	log.SetOutput(io.Discard)
+	ctx, stop := interruptible(context.Background())
+	code := run(ctx, os.Args[1:], app.OS(versionOf(version)))
+	stop()
+	os.Exit(code)
+}
+
+// interruptible gives a context that the first signal ends, so that a run can
+// leave its record. The second signal ends the process.
+func interruptible(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		first, more := <-signals
+		if !more {
+			return
+		}
+		cancel(&interruptError{signal: first})
+		if _, more := <-signals; more {
+			os.Exit(reconcile.ExitInterrupted)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel(context.Canceled)
+	}
+}
+
+// interruptError says which signal ended a run.
+type interruptError struct{ signal os.Signal }
+
+// Error names the signal.
+func (e *interruptError) Error() string { return "interrupted by the signal " + e.signal.String() }
+
+// Is makes it a context.Canceled.
+func (e *interruptError) Is(target error) bool { return target == context.Canceled }

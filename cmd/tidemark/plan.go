@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/state"
+)
+
+func (c *cli) plan() *cobra.Command {
+	var output string
+	var detailed bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a sync would do, and why",
+		Long: `Plan does everything that sync does up to the first write, and shows it: objects
+to create (+), change (~), adopt (>) and prune (-), what is put off (?) or left
+alone (=), each with its reason and the fields that differ. Values of Secrets
+are never shown. Nothing is written, neither to the cluster nor to the state.
+
+` + exitHelp(),
+		Example: `  tidemark plan --config tidemark.yaml
+  tidemark plan --config tidemark.yaml --app web -o yaml
+
+  # For a pull request: fail when something would change
+  tidemark plan --config tidemark.yaml --detailed-exitcode`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := c.do(cmd.Context(), reconcile.PlanOnly)
+			if err != nil {
+				return err
+			}
+			if err := c.printPlan(report, output); err != nil {
+				return err
+			}
+			if report.Record.Exit == 0 && detailed && changes(report.Plans) {
+				return exit(exitChanges)
+			}
+			return exit(report.Record.Exit)
+		},
+	}
+	c.stateFlags(cmd)
+	c.waitFlags(cmd)
+	c.appFlags(cmd)
+	c.clusterFlags(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan holds changes")
+	outputFlag(cmd, &output, "text", "json", "yaml")
+	return cmd
+}
+
+func changes(plans []plan.Plan) bool {
+	for _, p := range plans {
+		if p.Acts() {
+			return true
+		}
+	}
+	return false
+}
+
+// planned is what plan -o json prints.
+type planned struct {
+	// Record says for each app which revision is wanted, and what stood in the
+	// way of a plan. It is not kept anywhere.
+	Record state.Record `json:"record"`
+	Plans  []plan.Plan  `json:"plans"`
+}
+
+func (c *cli) printPlan(report reconcile.Report, output string) error {
+	value := planned{Record: report.Record, Plans: report.Plans}
+	if value.Plans == nil {
+		value.Plans = []plan.Plan{}
+	}
+	switch output {
+	case "json":
+		return c.printJSON(value)
+	case "yaml":
+		data, err := yaml.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("print plan: %w", err)
+		}
+		_, err = c.stdout().Write(data)
+		return err
+	}
+	_, err := fmt.Fprint(c.stdout(), term.Plans(report.Record, report.Plans, c.style(0)))
+	return err
+}

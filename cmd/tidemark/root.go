@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/cmd/internal/term"
+)
+
+// cli is one invocation of the program.
+type cli struct {
+	env      app.Env
+	settings app.Settings
+	redactor *term.Redactor
+}
+
+// run does what the arguments say and gives the exit code.
+func run(ctx context.Context, args []string, env app.Env) int {
+	c := &cli{env: env, redactor: &term.Redactor{}}
+	root := c.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	}
+	c.complain(err)
+	return codeOf(err)
+}
+
+func (c *cli) stdout() io.Writer { return c.redactor.Writer(c.env.Stdout) }
+func (c *cli) stderr() io.Writer { return c.redactor.Writer(c.env.Stderr) }
+
+// complain shows an error and what to do about it: to people in words, to
+// others as a line of JSON.
+func (c *cli) complain(err error) {
+	if c.env.Terminal || isUsage(err) {
+		fmt.Fprint(c.stderr(), term.Fault(err, hint(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
+		return
+	}
+	term.NewLog(c.stderr(), "", c.env.Now).Fault(err, hint(err))
+}
+
+const rootLong = `Tidemark brings what git repositories describe to a Kubernetes cluster, and
+keeps no controller there. One run pulls the repository, compares it with what
+it applied last and with what is live, applies and prunes the difference, leaves
+a record, and ends. State and records are kept in object storage.`
+
+const rootExample = `  # Show what a sync would do; nothing is written anywhere
+  tidemark plan --app web --repo https://github.com/stefanprodan/podinfo --path kustomize \
+    --namespace web --state s3://my-bucket/tidemark
+
+  # Do it
+  tidemark sync --app web --repo https://github.com/stefanprodan/podinfo --path kustomize \
+    --namespace web --state s3://my-bucket/tidemark
+
+  # The same for everything that a configuration describes
+  tidemark sync --config tidemark.yaml
+
+  # The configuration itself is a file of the repository
+  tidemark sync --repo https://github.com/acme/platform --config tidemark.yaml --state gs://my-bucket/prod`
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tidemark",
+		Short:         "GitOps without a controller",
+		Long:          rootLong + "\n\n" + exitHelp() + "\n\nEvery flag can be given as a variable too: --state as TIDEMARK_STATE.",
+		Example:       rootExample,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.variables(cmd) },
+	}
+	root.SetOut(c.env.Stdout)
+	root.SetErr(c.env.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &app.UsageError{Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
+	})
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(c.sync(), c.plan(), c.approve(), c.render(), c.status(), c.history(), c.audit(), c.version())
+	return root
+}
+
+// unknown says that there is no such command.
+func unknown(cmd *cobra.Command, name string) error {
+	hint := "see " + cmd.CommandPath() + " --help"
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
+	}
+	return &app.UsageError{Message: fmt.Sprintf("there is no command %q", name), Hint: hint}
+}
+
+// none refuses arguments.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &app.UsageError{Message: fmt.Sprintf("%s takes no argument, and %q is one", cmd.CommandPath(), args[0]), Hint: "see " + cmd.CommandPath() + " --help"}
+	}
+	return nil
+}
+
+// exactly wants one argument of a name.
+func exactly(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return &app.UsageError{Message: fmt.Sprintf("%s wants one argument, %s, not %d", cmd.CommandPath(), name, len(args)), Hint: "see " + cmd.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(cmd, args[0])
+		}
+		return cmd.Help()
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// oneOf refuses a word that is not on a list.
+func oneOf(flag, word string, words []string) error {
+	for _, w := range words {
+		if w == word {
+			return nil
+		}
+	}
+	return &app.UsageError{Message: fmt.Sprintf("--%s is %q, not %s", flag, word, strings.Join(words, ", "))}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/state"
+)
+
+// listed is how many changes of an app people are shown of a sync.
+const listed = 30
+
+// watcher is told of a run while it goes on, and of its end.
+type watcher interface {
+	Tell(reconcile.Event)
+	End(state.Record)
+}
+
+// open begins a session; from here on its credentials are kept out of
+// everything that is printed.
+func (c *cli) open() (*app.Session, error) {
+	session, err := app.Open(c.env, c.settings)
+	if err != nil {
+		return nil, err
+	}
+	c.redactor = session.Redactor
+	return session, nil
+}
+
+// watch gives what fits who watches.
+func (c *cli) watch(run string) watcher {
+	if c.env.Terminal {
+		return term.NewLine(c.stderr(), term.NewPaint(c.env.ErrColor), c.env.Width)
+	}
+	return term.NewLog(c.stderr(), run, c.env.Now)
+}
+
+// do does one run from its job to its report. A run that could not even begin
+// gives an error and the record of that.
+func (c *cli) do(ctx context.Context, mode reconcile.Mode) (reconcile.Report, error) {
+	session, err := c.open()
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	ctx, cancel := session.Within(ctx)
+	defer cancel()
+	watcher := c.watch(session.Run)
+	job, err := session.Job(ctx, mode, watcher.Tell)
+	if err != nil {
+		watcher.End(state.Record{})
+		return reconcile.Report{Record: c.unbegun(session, err)}, err
+	}
+	report, err := reconcile.Run(ctx, job)
+	watcher.End(report.Record)
+	c.advise(session, report, err)
+	return report, nil
+}
+
+// unbegun is the record of a run that could not begin.
+func (c *cli) unbegun(session *app.Session, err error) state.Record {
+	now := c.env.Now().UTC()
+	return state.Record{
+		Format: state.Format, Run: session.Run, Trigger: c.env.Trigger(), Actor: c.env.Actor(), Tool: session.Tool(),
+		Started: now, Finished: now, Verdict: state.Failed, Exit: codeOf(err), Message: err.Error(), Apps: []state.AppRecord{},
+	}
+}
+
+// advise tells people what went wrong with the run as a whole, and what to do
+// about what went wrong at all.
+func (c *cli) advise(session *app.Session, report reconcile.Report, err error) {
+	if !c.env.Terminal {
+		return
+	}
+	style := term.Style{Paint: term.NewPaint(c.env.ErrColor)}
+	if err != nil {
+		fmt.Fprint(c.stderr(), term.Fault(err, hint(err), style))
+		return
+	}
+	told := map[string]bool{"": true}
+	for _, fault := range session.Faults() {
+		if text := hint(fault); !told[text] && report.Record.Exit != 0 {
+			told[text] = true
+			fmt.Fprint(c.stderr(), term.Hint(text, style))
+		}
+	}
+}
+
+// style says how results are shown on stdout.
+func (c *cli) style(limit int) term.Style {
+	return term.Style{Paint: term.NewPaint(c.env.Color), Limit: limit, Flags: c.ledgerFlags()}
+}
+
+// ledgerFlags are the flags by which another command finds the same ledger.
+func (c *cli) ledgerFlags() string {
+	var flags []string
+	if c.settings.Config != "" && c.settings.Repo == "" {
+		flags = append(flags, "--config "+shellQuote(c.settings.Config))
+	}
+	if c.settings.State != "" {
+		flags = append(flags, "--state "+shellQuote(c.settings.State))
+	}
+	return strings.Join(flags, " ")
+}
+
+// shellQuote quotes a word for a shell where it needs quotes.
+func shellQuote(word string) string {
+	if !strings.ContainsAny(word, " \t\n'\"\\$`!*?[](){}<>|&;#~") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// unrecorded prints the record of a run that could not leave it.
+func (c *cli) unrecorded(report reconcile.Report) {
+	if report.Recorded || report.Record.Verdict == state.Skipped || report.Record.Run == "" {
+		return
+	}
+	data, err := json.Marshal(report.Record)
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(c.stderr(), "tidemark: this run could leave no record; it is: %s\n", data)
+}
+
+// exit ends a command with a code.
+func exit(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exitError(code)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/state"
+)
+
+// reading opens the ledger for a command that only reads it.
+func (c *cli) reading(cmd *cobra.Command, read func(context.Context, *state.Ledger) error) error {
+	session, err := c.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := session.Within(cmd.Context())
+	defer cancel()
+	ledger, err := session.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	return read(ctx, ledger)
+}
+
+// standing is what status -o json prints.
+type standing struct {
+	Head   state.Head    `json:"head"`
+	Newest *state.Record `json:"newest"`
+}
+
+func (c *cli) status() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the state says: revisions, last verdicts, who works, what waits",
+		Long: `Status reads the state and nothing else: which revision each app is at, how its
+last run went, who holds the lease, which plans wait for approval.`,
+		Example: "  tidemark status --state s3://my-bucket/tidemark\n  tidemark status --config tidemark.yaml -o json",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.reading(cmd, func(ctx context.Context, ledger *state.Ledger) error {
+				head, newest, err := newestRecord(ctx, ledger)
+				if err != nil {
+					return err
+				}
+				if output == "json" {
+					return c.printJSON(standing{Head: head, Newest: newest})
+				}
+				_, err = fmt.Fprint(c.stdout(), term.Status{Head: head, Newest: newest, Now: c.env.Now()}.Text(c.style(0)))
+				return err
+			})
+		},
+	}
+	c.stateFlags(cmd)
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}
+
+// newestRecord reads the head and the newest record, if there is one.
+func newestRecord(ctx context.Context, ledger *state.Ledger) (state.Head, *state.Record, error) {
+	head, err := ledger.Load(ctx)
+	if err != nil || head.Audit.Seq == 0 {
+		return head, nil, err
+	}
+	record, _, err := ledger.ReadRecord(ctx, head, head.Audit.Seq)
+	if errors.Is(err, state.ErrNotFound) {
+		return head, nil, nil
+	}
+	return head, &record, err
+}
+
+func (c *cli) history() *cobra.Command {
+	var n int
+	var output string
+	cmd := &cobra.Command{
+		Use:     "history",
+		Short:   "List the newest records, a line each",
+		Example: "  tidemark history -n 50 --state s3://my-bucket/tidemark",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.reading(cmd, func(ctx context.Context, ledger *state.Ledger) error {
+				records, err := ledger.History(ctx, n)
+				if err != nil {
+					return err
+				}
+				if output == "json" {
+					if records == nil {
+						records = []state.Record{}
+					}
+					return c.printJSON(records)
+				}
+				_, err = fmt.Fprint(c.stdout(), term.History(records, c.style(0)))
+				return err
+			})
+		},
+	}
+	c.stateFlags(cmd)
+	cmd.Flags().IntVarP(&n, "number", "n", 20, "how many records")
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
+)
+
+const syncExample = `  # One app, from flags
+  tidemark sync --app web --repo https://github.com/stefanprodan/podinfo --ref semver:6.x \
+    --path kustomize --namespace web --state file:///var/lib/tidemark
+
+  # Every app of a configuration, or some of them
+  tidemark sync --config tidemark.yaml
+  tidemark sync --config tidemark.yaml --app web --app db
+
+  # Approve what a guard held back, and carry it out
+  tidemark sync --confirm 3f0c9a51 --reason 'the old queue is retired'
+
+  # The record of the run for a program
+  tidemark sync -o json | jq .verdict`
+
+func (c *cli) sync() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Bring the cluster to the newest revision",
+		Long: `Sync pulls the repositories, renders what should exist, compares it with what is
+live, applies and prunes the difference, and leaves a record. When nothing
+changed it costs a look-up of the ref, a read of the state and a metadata LIST
+per kind.
+
+` + exitHelp(),
+		Example: syncExample,
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(c.settings.Confirm) > 0 && c.settings.Reason == "" {
+				return &app.UsageError{Message: "--confirm wants a --reason: it stands in the record", Hint: "add --reason 'why this may happen'"}
+			}
+			report, err := c.do(cmd.Context(), reconcile.Sync)
+			if output == "json" && report.Record.Run != "" {
+				if bad := c.printJSON(report.Record); bad != nil {
+					return bad
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if output == "text" {
+				fmt.Fprint(c.stdout(), term.Record(report.Record, c.style(listed)))
+				c.unrecorded(report)
+			}
+			return exit(report.Record.Exit)
+		},
+	}
+	c.stateFlags(cmd)
+	c.waitFlags(cmd)
+	c.appFlags(cmd)
+	c.clusterFlags(cmd)
+	cmd.Flags().StringSliceVar(&c.settings.Confirm, "confirm", nil, "approve the plan with this `hash` and carry it out in one go (repeatable)")
+	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it; it stands in the record")
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}
