@@ -85,14 +85,11 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 // in this run too, since no object has two owners.
 func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error {
 	l.owners = map[object.ID]string{}
-	for name, prior := range l.head.Apps {
+	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
+		prior := l.head.Apps[name]
 		inventory, err := r.inventory(ctx, prior.Inventory)
 		if err != nil {
 			return fmt.Errorf("load state: inventory of app %s: %w", name, within(ctx, err))
-		}
-		if prior.Plan != nil {
-			// Its run died: what it sent may still be on its way.
-			inventory = inventory.Doubt(l.interruptedSince(), func(state.Member) bool { return true })
 		}
 		for _, member := range inventory.Members {
 			l.owners[member.ID] = name

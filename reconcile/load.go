@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -65,7 +64,11 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		l.skipped = true
 		return l, nil
 	}
-	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, func(*state.Head) {})
+	doubt, err := r.doubt(ctx, waited.Head)
+	if err != nil {
+		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
+	}
+	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, doubt)
 	var held *state.HeldError
 	if errors.As(err, &held) {
 		l.skipped = true
@@ -98,6 +101,30 @@ func (l *ledger) readObserved(ctx context.Context, r *runner) error {
 	return nil
 }
 
-// interruptedSince gives the moment from which on members of a plan that was
-// not settled are in doubt: the store's clock now.
-func (l *ledger) interruptedSince() time.Time { return l.head.Stamp.Now }
+// doubt marks every member of an app whose plan its own run did not settle: what
+// that run sent may still be on its way. It is committed with the take-over,
+// since whatever becomes of this run, its end closes all plans.
+func (r *runner) doubt(ctx context.Context, head state.Head) (edit func(*state.Head), err error) {
+	doubted := map[string]state.Ref{}
+	for name, app := range head.Apps {
+		if app.Plan == nil || app.Inventory == nil {
+			continue
+		}
+		inventory, err := r.inventory(ctx, app.Inventory)
+		if err != nil {
+			return nil, fmt.Errorf("inventory of app %s: %w", name, err)
+		}
+		inventory.App = name
+		doubted[name], err = r.putInventory(ctx, inventory.Doubt(head.Stamp.Now, func(state.Member) bool { return true }))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func(head *state.Head) {
+		for name, ref := range doubted {
+			app := head.Apps[name]
+			app.Inventory = &ref
+			head.Apps[name] = app
+		}
+	}, nil
+}

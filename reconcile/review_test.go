@@ -2,7 +2,10 @@ package reconcile_test
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"testing"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/state"
@@ -37,4 +40,83 @@ func TestRunAppliesWhatAnInterruptedRunPlanned(t *testing.T) {
 	if got := web.get(t, "one"); got != "new" {
 		t.Errorf("one = %q, want new", got)
 	}
+}
+
+// What a dead run sent may still be on its way. The run that takes over closes
+// its plan, and must leave the doubt in the inventory even when it can do nothing
+// for the app itself.
+func TestRunKeepsTheDoubtOfADeadRun(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+
+	w.die("web")
+	web.fails = errors.New("no such branch")
+	report := w.sync(12)
+	if len(report.Record.Interrupted) != 1 {
+		t.Fatalf("interrupted = %v, want the dead run", report.Record.Interrupted)
+	}
+	for _, member := range w.inventory("web").Members {
+		if member.Unsettled == nil {
+			t.Errorf("%s is in no doubt, want it unsettled: the dead run had a plan for its app", member.ID)
+		}
+	}
+	web.fails = nil
+	w.sync(0)
+	for _, member := range w.inventory("web").Members {
+		if member.Unsettled != nil {
+			t.Errorf("%s is in doubt since %s, want it settled: it was seen as wanted", member.ID, member.Unsettled)
+		}
+	}
+}
+
+// die leaves a ledger as a run does that died while it carried out a plan for
+// the app.
+func (w *world) die(app string) {
+	w.t.Helper()
+	run, err := state.NewRunID(time.Now(), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ledger, err := state.Open(w.store, state.Options{Run: run, Holder: "dead", TTL: 3 * time.Second})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	head, err := ledger.Load(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	plan, err := ledger.Put(w.t.Context(), "plan-"+app, []byte("{}"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = ledger.Claim(w.t.Context(), head, func(head *state.Head) {
+		entry := head.Apps[app]
+		entry.Plan = &plan
+		head.Apps[app] = entry
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// inventory gives what the ledger's head says that an app owns.
+func (w *world) inventory(app string) state.Inventory {
+	w.t.Helper()
+	ledger := w.open().Ledger
+	head, err := ledger.Load(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	data, err := ledger.Read(w.t.Context(), *head.Apps[app].Inventory)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	inventory, err := state.DecodeInventory(data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return inventory
 }
