@@ -394,6 +394,18 @@ func TestOvertakenBeforeLookingBack(t *testing.T) {
 	})
 }
 
+// A head that was copied onto itself has another version and says the same.
+func TestSameHeadOfAnotherVersion(t *testing.T) {
+	synced(t, func(t *testing.T, w *world) {
+		base := w.unchanged()
+		w.overwrite("head.json", w.raw("head.json"))
+		if _, _, err := w.open(nil, nil).Append(t.Context(), base, record(state.Unchanged), 0, nil); err != nil {
+			t.Errorf("Append: %v", err)
+		}
+		w.verify(2)
+	})
+}
+
 func ofRun(records []state.Record, run string) func(func(state.Record) bool) {
 	return func(yield func(state.Record) bool) {
 		for _, r := range records {

@@ -44,16 +44,16 @@ func (t *Tenure) keep(pausing context.Context) error {
 	pause := t.ledger.ttl / 4
 	for {
 		t.mu.Lock()
-		due := t.renewed.mono + pause - t.ledger.clock.Mono()
+		due := t.renewed.mono + pause - t.ledger.clock.Mono() // A Commit renews too.
 		t.mu.Unlock()
-		if t.ledger.clock.Sleep(pausing, max(due, 0)) != nil {
-			return nil
+		if due > 0 {
+			if t.ledger.clock.Sleep(pausing, due) != nil {
+				return nil
+			}
+			continue
 		}
 		if err := t.Check(); err != nil {
 			return err
-		}
-		if t.Left() > t.ledger.ttl*2/3-pause {
-			continue // A Commit has renewed it meanwhile.
 		}
 		err := t.renew(pausing)
 		if errors.Is(err, ErrLost) {

@@ -294,14 +294,20 @@ func TestRightToSendCountsFromTheRequest(t *testing.T) {
 	synced(t, func(t *testing.T, w *world) {
 		store := &faulty{Store: w.store}
 		store.break_(func(_ int, request string) fault {
-			if request == "create head.json" {
+			if request == "create head.json" || request == "swap head.json" {
 				return fault{lateAnswer: 9 * time.Second}
 			}
 			return fault{}
 		})
 		tenure := w.claim(w.open(store, nil), nil)
 		if left := tenure.Left(); left != 31*time.Second {
-			t.Errorf("%s left after an answer that took 9 s, want 31 s", left)
+			t.Errorf("Claim: %s left after an answer that took 9 s, want 31 s", left)
+		}
+		if err := tenure.Commit(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if left := tenure.Left(); left != 31*time.Second {
+			t.Errorf("Commit: %s left after an answer that took 9 s, want 31 s", left)
 		}
 	})
 }
