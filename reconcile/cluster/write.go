@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -93,7 +95,7 @@ func fenced(o object.Object, at apply.Target) map[string]any {
 
 // Delete asks for the deletion of exactly the object that Target names, which
 // needs a UID; without a resourceVersion any state of it will do. Propagation is
-// Background (also when empty), Foreground or Orphan. That it answers does not
+// background (also when empty), foreground or orphan. That it answers does not
 // say that the object is gone: finalizers may hold it.
 func (c *Cluster) Delete(ctx context.Context, id object.ID, version string, at apply.Target, propagation string) error {
 	if at.UID == "" {
@@ -107,8 +109,9 @@ func (c *Cluster) Delete(ctx context.Context, id object.ID, version string, at a
 	if err != nil {
 		return err
 	}
-	if propagation == "" {
-		propagation = "Background"
+	policy, err := policyOf(propagation)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
 	}
 	preconditions := map[string]string{"uid": at.UID}
 	if at.ResourceVersion != "" {
@@ -116,7 +119,7 @@ func (c *Cluster) Delete(ctx context.Context, id object.ID, version string, at a
 	}
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "DeleteOptions",
-		"preconditions": preconditions, "propagationPolicy": propagation,
+		"preconditions": preconditions, "propagationPolicy": policy,
 	})
 	if err != nil {
 		return fmt.Errorf("encode delete options: %w", err)
@@ -127,6 +130,19 @@ func (c *Cluster) Delete(ctx context.Context, id object.ID, version string, at a
 		resource: resource.plural, name: id.Name, discreet: isSecret(id),
 	})
 	return err
+}
+
+// policyOf gives Kubernetes' word for a propagation.
+func policyOf(propagation string) (metav1.DeletionPropagation, error) {
+	switch propagation {
+	case "", "background":
+		return metav1.DeletePropagationBackground, nil
+	case "foreground":
+		return metav1.DeletePropagationForeground, nil
+	case "orphan":
+		return metav1.DeletePropagationOrphan, nil
+	}
+	return "", fmt.Errorf("propagation %q is not background, foreground or orphan", propagation)
 }
 
 func isSecret(id object.ID) bool { return id.Group == "" && id.Kind == "Secret" }

@@ -155,12 +155,27 @@ func TestDeleteIsHeldByFinalizers(t *testing.T) {
 	c, ns := open(t, nil), namespace(t)
 	one := manifest(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: "+ns+", finalizers: [example.com/hold]}}")
 	meta := must(t, c, one, apply.Target{})
-	if err := c.Delete(t.Context(), one.ID, "v1", target(meta), "Foreground"); err != nil {
+	if err := c.Delete(t.Context(), one.ID, "v1", target(meta), "foreground"); err != nil {
 		t.Fatal(err)
 	}
 	meta, err := c.Metadata(t.Context(), one.ID, "v1")
 	if err != nil || !meta.Terminating || len(meta.Finalizers) == 0 {
 		t.Errorf("got %+v, %v, want it terminating", meta, err)
+	}
+}
+
+func TestDeletePropagates(t *testing.T) {
+	c, ns := open(t, nil), namespace(t)
+	for _, propagation := range []string{"", "background", "foreground", "orphan"} {
+		one := manifest(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: one"+propagation+", namespace: "+ns+"}}")
+		meta := must(t, c, one, apply.Target{})
+		if err := c.Delete(t.Context(), one.ID, "v1", target(meta), propagation); err != nil {
+			t.Errorf("%q: %v", propagation, err)
+		}
+	}
+	one := manifest(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: two, namespace: "+ns+"}}")
+	if err := c.Delete(t.Context(), one.ID, "v1", target(must(t, c, one, apply.Target{})), "Backward"); err == nil {
+		t.Error("a propagation that there is not was sent")
 	}
 }
 
