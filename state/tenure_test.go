@@ -396,3 +396,22 @@ func TestSettleOvertaken(t *testing.T) {
 		w.verify(2)
 	})
 }
+
+// Work that returns as if nothing had happened does not hide the loss.
+func TestLossIsNotHidden(t *testing.T) {
+	synced(t, func(t *testing.T, w *world) {
+		for _, answer := range []error{nil, state.ErrLost} {
+			store := &faulty{Store: w.store}
+			tenure := w.claim(w.open(store, nil), nil)
+			store.break_(func(int, string) fault { return fault{before: errWeather} })
+			err := tenure.While(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return answer })
+			if !errors.Is(err, state.ErrLost) {
+				t.Errorf("work gives %v: got %v, want ErrLost", answer, err)
+			}
+			store.break_(nil)
+			if _, _, err := tenure.Settle(t.Context(), record(state.Failed), nil); err != nil {
+				t.Errorf("Settle: %v", err)
+			}
+		}
+	})
+}
