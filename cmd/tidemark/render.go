@@ -9,8 +9,6 @@ import (
 
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/term"
-	"tidemark.dev/tidemark/reconcile"
-	"tidemark.dev/tidemark/state"
 )
 
 func (c *cli) render() *cobra.Command {
@@ -34,12 +32,9 @@ The values of Secrets are printed as they are.`,
 			}
 			ctx, cancel := session.Within(cmd.Context())
 			defer cancel()
-			watcher := c.watch("")
-			watcher.Tell(reconcile.Event{Stage: "render"})
+			done := c.working("render")
 			rendered, err := session.Render(ctx)
-			if c.env.Terminal {
-				watcher.End(state.Record{})
-			}
+			done()
 			if err != nil {
 				return err
 			}

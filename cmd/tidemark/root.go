@@ -91,7 +91,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &app.UsageError{Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
 	})
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(c.sync(), c.plan(), c.approve(), c.render(), c.status(), c.history(), c.audit(), c.version())
 	return root
 }

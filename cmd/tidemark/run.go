@@ -21,6 +21,13 @@ type watcher interface {
 	End(state.Record)
 }
 
+// silentEnd keeps the verdicts of a plan, which are those of a sync that did not
+// happen, out of the log.
+type silentEnd struct{ watcher }
+
+// End says nothing.
+func (silentEnd) End(state.Record) {}
+
 // open begins a session; from here on its credentials are kept out of
 // everything that is printed.
 func (c *cli) open() (*app.Session, error) {
@@ -40,6 +47,17 @@ func (c *cli) watch(run string) watcher {
 	return term.NewLog(c.stderr(), run, c.env.Now)
 }
 
+// working shows people that something goes on, until the function it gives is
+// called.
+func (c *cli) working(stage string) (done func()) {
+	if !c.env.Terminal {
+		return func() {}
+	}
+	line := c.watch("")
+	line.Tell(reconcile.Event{Stage: stage})
+	return func() { line.End(state.Record{}) }
+}
+
 // do does one run from its job to its report. A run that could not even begin
 // gives an error and the record of that.
 func (c *cli) do(ctx context.Context, mode reconcile.Mode) (reconcile.Report, error) {
@@ -49,15 +67,21 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode) (reconcile.Report, er
 	}
 	ctx, cancel := session.Within(ctx)
 	defer cancel()
-	watcher := c.watch(session.Run)
-	job, err := session.Job(ctx, mode, watcher.Tell)
+	job, err := session.Job(ctx, mode)
 	if err != nil {
-		watcher.End(state.Record{})
 		return reconcile.Report{Record: c.unbegun(session, err)}, err
 	}
+	watcher := c.watch(session.Run)
+	if mode == reconcile.PlanOnly && !c.env.Terminal {
+		watcher = silentEnd{watcher}
+	}
+	job.Progress = watcher.Tell
 	report, err := reconcile.Run(ctx, job)
 	watcher.End(report.Record)
 	c.advise(session, report, err)
+	if err != nil && mode == reconcile.PlanOnly && !c.env.Terminal {
+		c.complain(err)
+	}
 	return report, nil
 }
 

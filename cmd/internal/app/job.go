@@ -6,10 +6,10 @@ import (
 	"tidemark.dev/tidemark/reconcile"
 )
 
-// Job gives the run of this session, ready to go. Trouble with the
+// Job gives the run of this session, ready to go but for its Progress. Trouble with the
 // configuration is left to the run, which makes a record of it; what is missing
 // to make that record is an error here.
-func (s *Session) Job(ctx context.Context, mode reconcile.Mode, progress func(reconcile.Event)) (reconcile.Job, error) {
+func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, error) {
 	if err := s.ready(); err != nil {
 		return reconcile.Job{}, err
 	}
@@ -25,7 +25,7 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode, progress func(re
 		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
 		Self: s.self(ctx), GitRequests: s.gitRequests, PeakMemory: peakMemory,
-		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Now: s.env.Now, Progress: progress,
+		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Now: s.env.Now,
 	}
 	if !s.settings.isSingle() {
 		job.Only = s.settings.Apps

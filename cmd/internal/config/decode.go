@@ -180,6 +180,8 @@ func (d *decoder) scalar(node *yaml.Node, into reflect.Value, field, oneof strin
 		d.at(node.Line, field, "want a string, not %s", describe(node))
 	case kind == reflect.Bool && tag == "!!bool":
 		into.SetBool(strings.EqualFold(node.Value, "true"))
+	case kind == reflect.Bool && node.Kind == yaml.ScalarNode:
+		d.at(node.Line, field, "want true or false, not %s", node.Value)
 	case kind == reflect.Bool:
 		d.at(node.Line, field, "want true or false, not %s", describe(node))
 	case into.CanInt() && tag == "!!int":

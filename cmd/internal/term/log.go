@@ -40,7 +40,11 @@ func text(e *zerolog.Event, key, value string) {
 
 // Tell takes what happens now.
 func (l *Log) Tell(e reconcile.Event) {
-	line := l.begin(levelOf(e.Outcome))
+	level := levelOf(e.Outcome)
+	if e.Change == nil && e.Message == "" {
+		level = zerolog.DebugLevel
+	}
+	line := l.begin(level)
 	text(line, "stage", e.Stage)
 	text(line, "app", e.App)
 	if e.Change != nil {

@@ -19,6 +19,9 @@ func Record(r state.Record, style Style) string {
 	if len(r.Interrupted) > 0 {
 		p.line("%s %s", p.Paint.as(yellow, "taken over from the interrupted run"), Escape(strings.Join(r.Interrupted, ", ")))
 	}
+	if r.Verdict == state.Skipped {
+		p.line("%s", Escape(r.Message))
+	}
 	p.line("%s", p.runLine(r))
 	return p.String()
 }
@@ -120,7 +123,10 @@ func (p *page) runLine(r state.Record) string {
 
 func seconds(s float64) string {
 	d := time.Duration(s * float64(time.Second))
-	if d < time.Minute {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.2fs", d.Seconds())
+	case d < time.Minute:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
 	return d.Round(time.Second).String()

@@ -103,6 +103,10 @@ func (p *page) waiting(s Status) {
 // History shows records, a line each, newest first.
 func History(records []state.Record, style Style) string {
 	p := &page{Style: style}
+	if len(records) == 0 {
+		p.line("no run yet")
+		return p.String()
+	}
 	rows := [][]string{{"RECORD", "FINISHED", "VERDICT", "EXIT", "TRIGGER", "ACTOR", "WHAT"}}
 	for _, r := range records {
 		rows = append(rows, []string{fmt.Sprint(r.Seq), when(r.Finished), string(r.Verdict), fmt.Sprint(r.Exit), r.Trigger, r.Actor, what(r)})
