@@ -30,7 +30,11 @@ func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
 		switch {
 		case listed:
 			seen := present(meta)
-			seen.Certain = i.ledger.certain(id, meta, true)
+			member, _ := a.owned.Lookup(id)
+			// A dead run may have applied anything to a member in doubt, and the
+			// server's note of our fields tells the time by the second.
+			doubt := member.Ghost != nil || member.Unsettled != nil
+			seen.Certain = !doubt && i.ledger.certain(id, meta, true)
 			live[id] = seen
 		default:
 			missing[place{id.GroupKind(), id.Namespace}] = append(missing[place{id.GroupKind(), id.Namespace}], id)
