@@ -90,16 +90,15 @@ func (r *runner) edit(l *ledger, commits []committed) func(*state.Head) {
 func widen(a *app) state.Inventory {
 	owned := a.owned
 	for _, c := range a.plan.Changes {
-		m := state.Member{ID: c.ID, Version: c.Version, UID: c.UID}
-		switch {
-		case c.Action == plan.Create, c.Action == plan.Adopt && c.Reason == plan.ReasonWanted:
-			m.Origin = state.Created
+		m := state.Member{ID: c.ID, Version: c.Version, UID: c.UID, Origin: c.Origin}
+		switch c.Action {
+		case plan.Create:
 			owned = owned.Widen(m)
-		case c.Action == plan.Adopt:
+		case plan.Adopt:
 			// A member that was to be created and is found without our marks was
 			// made by somebody else.
-			m.Origin = state.Adopted
 			owned = owned.Update(m)
+		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report:
 		}
 	}
 	return owned

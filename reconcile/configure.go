@@ -84,7 +84,7 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 // inventories reads what each app of the ledger owns; those that take no part
 // in this run too, since no object has two owners.
 func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error {
-	l.owners = map[object.ID]string{}
+	l.owners = map[object.ID]plan.Holder{}
 	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
 		prior := l.head.Apps[name]
 		inventory, err := r.inventory(ctx, prior.Inventory)
@@ -92,7 +92,7 @@ func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error 
 			return fmt.Errorf("load state: inventory of app %s: %w", name, within(ctx, err))
 		}
 		for _, member := range inventory.Members {
-			l.owners[member.ID] = name
+			l.owners[member.ID] = plan.Holder{App: name, Origin: member.Origin}
 		}
 		for _, a := range apps {
 			if a.Name == name {

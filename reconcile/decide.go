@@ -69,7 +69,8 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 	}
 	return plan.Input{
 		App: a.Name, Ledger: l.label, Inputs: a.inputs,
-		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
+		SameInputs: a.prior.Inputs != "" && a.prior.Inputs == a.inputs,
+		Want:       a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: a.Rules,
 		Others: o, Coming: coming, Self: self, Approved: approved,
 	}
@@ -78,18 +79,25 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 // others gives what a plan for one app must know of the other apps of the
 // ledger. An app of which nothing moved wants what it owns.
 func others(l *ledger, self *app, apps []*app) plan.Others {
-	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]string{}, Rendered: map[string]bool{}}
-	for id, owner := range l.owners {
-		if owner != self.Name {
-			o.Owns[id] = owner
+	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: map[string]bool{}}
+	for id, holder := range l.owners {
+		if holder.App != self.Name {
+			o.Owns[id] = holder
 		}
 	}
+	before := true
 	for _, a := range apps {
-		if a == self || a.err != nil {
+		if a.Name == self.Name {
+			before = false
+		}
+		if a.Name == self.Name || a.err != nil {
 			continue
 		}
 		o.Rendered[a.Name] = true
 		for _, wants := range a.want.Objects() {
+			if a.optional[wants.ID] && !l.first(wants.ID, a, self, before) {
+				continue
+			}
 			o.Wants[wants.ID] = a.Name
 		}
 		for _, member := range a.owned.Members {
@@ -99,6 +107,19 @@ func others(l *ledger, self *app, apps []*app) plan.Others {
 		}
 	}
 	return o
+}
+
+// first says whether an object that app a would only create, when it is absent,
+// is a's rather than another's: only when that one would only create it too, and
+// then it is whose inventory holds it, or who stands before in the configuration.
+func (l *ledger) first(id object.ID, a, other *app, before bool) bool {
+	switch holder := l.owners[id].App; {
+	case !other.optional[id]:
+		return false
+	case holder == a.Name, holder == other.Name:
+		return holder == a.Name
+	}
+	return before
 }
 
 // definedKinds are the kinds whose CustomResourceDefinition some app wants.

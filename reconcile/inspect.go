@@ -133,7 +133,7 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 	if same && (digest != "" || a.prior.Inputs == a.inputs) {
 		return o, seen
 	}
-	if owner, tool, _ := plan.OwnerOf(o.ID, seen.Meta, i.ledger.label); owner == plan.Copied || owner == plan.Foreign && !slices.Contains(a.Rules.Adopt, tool) {
+	if owner, tool, _ := plan.OwnerFor(a.owned, o.ID, seen.Meta, i.ledger.label); owner == plan.Copied || owner == plan.Foreign && !slices.Contains(a.Rules.Adopt, tool) {
 		return o, seen // refused whatever it holds
 	}
 	if a.SkipValidation && len(varying) == 0 && digest != "" && seen.Certain {

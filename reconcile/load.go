@@ -27,7 +27,7 @@ type ledger struct {
 	lists *listing
 	// owners tells which app has an object in its inventory, for every app of
 	// the ledger.
-	owners map[object.ID]string
+	owners map[object.ID]plan.Holder
 	// refreshed is what this run observed, for the head.
 	refreshed []state.Seen
 }

@@ -117,7 +117,7 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app) (*state.R
 	}
 	var seen []state.Seen
 	for _, old := range l.seen.Objects {
-		if owner := l.owners[old.ID]; owner != "" && fresh[owner] == nil {
+		if owner := l.owners[old.ID].App; owner != "" && fresh[owner] == nil {
 			seen = append(seen, old)
 		}
 	}

@@ -166,6 +166,25 @@ func (d *differ) list(path, pointer string, old, now []any) {
 			d.value(path+"["+key+"="+id+"]", pointer+"/"+strconv.Itoa(i), nil, item)
 		}
 	}
+	// The order alone can matter too, as that of initContainers does.
+	if before, after := common(old, now, key), common(now, old, key); !slices.Equal(before, after) {
+		d.add(path, strings.Join(before, ", "), strings.Join(after, ", "))
+	}
+}
+
+// common lists the names of the items of one list that another one has too.
+func common(list, other []any, key string) []string {
+	in := map[string]bool{}
+	for _, item := range other {
+		in[name(item, key)] = true
+	}
+	var names []string
+	for _, item := range list {
+		if id := name(item, key); in[id] {
+			names = append(names, id)
+		}
+	}
+	return names
 }
 
 func at(list []any, i int) any {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
 )
 
 // The reasons of refusals.
@@ -55,7 +56,7 @@ func (p *Plan) guard(in Input) {
 	p.guardProtected(in, pruned)
 	p.guardSurvivors(in, pruned)
 	if in.Approved[p.Hash] {
-		p.Approved = len(p.Refusals) > 0
+		p.Approved = slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 		p.Refusals = slices.DeleteFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 	}
 }
@@ -115,7 +116,7 @@ func (p *Plan) guardProtected(in Input, pruned []Change) {
 			why = "this run runs from it"
 		case retainsClaims(c.ID, in.Live[c.ID]):
 			why = "its volume claims stay behind"
-		case member.Origin == "adopted":
+		case member.Origin == state.Adopted:
 			why = "it existed before this app adopted it"
 		default:
 			continue
@@ -146,13 +147,14 @@ func retainsClaims(id object.ID, live Observed) bool {
 }
 
 // guardSurvivors refuses a set in which nothing of a non-empty inventory is
-// left: more likely the wrong path or a broken overlay than a wish.
+// left: more likely the wrong path or a broken overlay than a wish. A namespace
+// that Tidemark itself adds to the set speaks for nothing.
 func (p *Plan) guardSurvivors(in Input, pruned []Change) {
 	if len(pruned) == 0 {
 		return
 	}
 	for _, member := range in.Owned.Members {
-		if _, wanted := in.Want.Get(member.ID); wanted {
+		if _, wanted := in.Want.Get(member.ID); wanted && !in.CreateOnly[member.ID] {
 			return
 		}
 	}

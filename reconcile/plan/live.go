@@ -2,8 +2,10 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
 )
 
 // Meta is what a metadata request tells of one live object.
@@ -126,11 +128,40 @@ func OwnerOf(id object.ID, m Meta, ledger string) (owner Owner, tool, mark strin
 		}
 	}
 	for _, manager := range m.Managers {
-		if tool, ok := foreignManagers[manager]; ok {
-			return Foreign, tool, "field manager " + manager
+		if f, ok := foreignManagers[manager]; ok && (f.own == "" || !strings.HasSuffix("."+id.Group, "."+f.own)) {
+			return Foreign, f.tool, "field manager " + manager
 		}
 	}
 	return Free, "", ""
+}
+
+// OwnerFor is OwnerOf for an app with an inventory: the very object that the
+// inventory holds is ours though somebody took our marks off it, or changed
+// them; also when it goes by another ID now. A controller's object is not.
+func OwnerFor(owned state.Inventory, id object.ID, m Meta, ledger string) (owner Owner, tool, mark string) {
+	owner, tool, mark = OwnerOf(id, m, ledger)
+	if owner != Free && owner != Copied || m.Controller != "" || m.UID == "" {
+		return owner, tool, mark
+	}
+	if member, _ := owned.Lookup(id); member.UID == m.UID {
+		return Ours, "", ""
+	}
+	if _, is := renamed(owned, id, m); is && owner == Copied {
+		return Ours, "", ""
+	}
+	return owner, tool, mark
+}
+
+// renamed gives the member by which the inventory knows a live object that has
+// another ID now: its kind is served in two API groups, or moved from one to the
+// other, as Ingress did.
+func renamed(owned state.Inventory, id object.ID, m Meta) (state.Member, bool) {
+	for _, member := range owned.Members {
+		if member.UID != "" && member.UID == m.UID && member.ID != id && member.ID.Mark() == m.Annotations[object.AnnotationID] {
+			return member, true
+		}
+	}
+	return state.Member{}, false
 }
 
 // The marks by which other tools know their objects (DESIGN §7, Adoption).
@@ -150,14 +181,17 @@ var foreignMarks = []struct { //nolint:gochecknoglobals // a table
 	{tool: "addon-manager", key: "addonmanager.kubernetes.io/mode"},
 }
 
-var foreignManagers = map[string]string{ //nolint:gochecknoglobals // a table
-	"kustomize-controller":          "flux",
-	"helm-controller":               "flux",
-	"helm":                          "helm",
-	"argocd-controller":             "argocd",
-	"argocd-application-controller": "argocd",
-	"kapp-server":                   "kapp",
-	"kubectl-applyset":              "applyset",
+// The field managers of other tools. A tool's controller also writes into its own
+// kinds, whoever owns those objects: it reports there what it does. Such a group
+// is own.
+var foreignManagers = map[string]struct{ tool, own string }{ //nolint:gochecknoglobals // a table
+	"kustomize-controller":          {tool: "flux", own: "toolkit.fluxcd.io"},
+	"helm-controller":               {tool: "flux", own: "toolkit.fluxcd.io"},
+	"helm":                          {tool: "helm"},
+	"argocd-controller":             {tool: "argocd", own: "argoproj.io"},
+	"argocd-application-controller": {tool: "argocd", own: "argoproj.io"},
+	"kapp-server-side-apply":        {tool: "kapp"},
+	"kubectl-applyset":              {tool: "applyset"},
 }
 
 // Tools lists the names that OwnerOf gives and an app's adopt list may hold,

@@ -25,6 +25,9 @@ type Input struct {
 	// CreateOnly are desired objects that are made when absent and otherwise left
 	// to whoever owns them: the namespace of createNamespace.
 	CreateOnly map[object.ID]bool
+	// SameInputs: these very inputs were fully applied before, so that what
+	// differs is drift. It tells where no digest can.
+	SameInputs bool
 	// Owned is the app's inventory, Live what was observed of all these objects.
 	Owned state.Inventory
 	Live  Live
@@ -43,12 +46,20 @@ type Input struct {
 
 // Others is what a plan must know of the other apps of the ledger.
 type Others struct {
-	// Wants tells which other app wants an object in this run.
+	// Wants tells which other app wants an object in this run. What another
+	// app would only create (CreateOnly) is not in it, unless both would and the
+	// other one goes first.
 	Wants map[object.ID]string
 	// Owns tells which other app has an object in its inventory.
-	Owns map[object.ID]string
+	Owns map[object.ID]Holder
 	// Rendered are the other apps whose set is known in this run.
 	Rendered map[string]bool
+}
+
+// Holder is the app whose inventory holds an object, and how it came there.
+type Holder struct {
+	App    string
+	Origin state.Origin
 }
 
 // Make decides what one run does for one app. It is pure, and the plan it gives
@@ -58,9 +69,10 @@ func Make(in Input) Plan {
 	for _, o := range in.Want.Objects() {
 		p.want(in, o)
 	}
+	uids := in.wantedUIDs()
 	for _, member := range in.Owned.Members {
 		if _, wanted := in.Want.Get(member.ID); !wanted {
-			p.leave(in, member)
+			p.leave(in, member, uids)
 		}
 	}
 	slices.SortStableFunc(p.Changes, order)
@@ -69,15 +81,30 @@ func Make(in Input) Plan {
 	return p
 }
 
+// wantedUIDs are those of the live objects that the set names: an object that is
+// served under two IDs must not be pruned under the one that left the set.
+func (in Input) wantedUIDs() map[string]bool {
+	uids := map[string]bool{}
+	for _, o := range in.Want.Objects() {
+		if live := in.Live[o.ID]; live.State == Present && live.UID != "" {
+			uids[live.UID] = true
+		}
+	}
+	return uids
+}
+
 // want decides about one desired object.
 func (p *Plan) want(in Input, o object.Object) {
+	if in.CreateOnly[o.ID] && p.yield(in, o.ID) {
+		return
+	}
 	if other, twice := in.Others.Wants[o.ID]; twice {
 		p.refuseObject(RefusedWantedTwice, o.ID, "%s is wanted by the apps %s and %s: an object belongs to one app", o.ID, in.App, other)
 		return
 	}
 	member, owned := in.Owned.Lookup(o.ID)
-	if owner, elsewhere := in.Others.Owns[o.ID]; elsewhere && !owned && !in.Others.Rendered[owner] {
-		p.refuseObject(RefusedOwnedElsewhere, o.ID, "%s belongs to the app %s, which could not be rendered in this run: whether it still wants the object is not known", o.ID, owner)
+	if holder, elsewhere := in.Others.Owns[o.ID]; elsewhere && !owned && !in.Others.Rendered[holder.App] {
+		p.refuseObject(RefusedOwnedElsewhere, o.ID, "%s belongs to the app %s, which was not rendered in this run: whether it still wants the object is not known", o.ID, holder.App)
 		return
 	}
 	c := Change{ID: o.ID, Version: o.Version}
@@ -96,10 +123,29 @@ func (p *Plan) want(in Input, o object.Object) {
 	}
 }
 
+// yield leaves an object that is only to be created to another app of the ledger
+// that wants it, or that has it, and says whether it did.
+func (p *Plan) yield(in Input, id object.ID) bool {
+	member, owned := in.Owned.Lookup(id)
+	_, wanted := in.Others.Wants[id]
+	_, elsewhere := in.Others.Owns[id]
+	switch {
+	case wanted && owned:
+		p.leave(in, member, nil)
+		return true
+	case wanted:
+		return true
+	case elsewhere && !owned:
+		return in.Live[id].State != Absent
+	}
+	return false
+}
+
 func (p *Plan) wantUnknown(in Input, o object.Object, live Observed, c Change) {
 	switch {
 	case live.NoKind && in.Coming[o.ID.GroupKind()]:
 		c.Action, c.Reason, c.Note = Create, ReasonKindComes, "not validated: its kind is defined by this run"
+		c.Origin = state.Created
 	case live.NoKind:
 		c.Action, c.Reason, c.Note = Defer, ReasonNoKind, "the server does not serve "+o.ID.GroupKind().String()+" "+o.Version
 	default:
@@ -109,7 +155,7 @@ func (p *Plan) wantUnknown(in Input, o object.Object, live Observed, c Change) {
 }
 
 func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live Observed, c Change) {
-	c.Action, c.Reason = Create, ReasonNew
+	c.Action, c.Reason, c.Origin = Create, ReasonNew, state.Created
 	if member.UID != "" {
 		c.Reason = ReasonDeleted
 		if in.Digests[o.ID] != member.Digest {
@@ -121,7 +167,8 @@ func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live O
 		}
 	}
 	if in.Rules.ReportDrift && c.Reason == ReasonDeleted {
-		c.Action = Report
+		p.report(c, live.DryRun)
+		return
 	}
 	if p.rejected(o, live.DryRun, &c) {
 		return
@@ -140,15 +187,13 @@ func Expires(o object.Object) bool {
 }
 
 func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned bool, live Observed, c Change) {
-	owner, tool, mark := OwnerOf(o.ID, live.Meta, in.Ledger)
-	if owner == Free && owned && member.UID == live.UID {
-		owner = Ours // somebody took our marks off the very object we own
-	}
+	owner, tool, mark := OwnerFor(in.Owned, o.ID, live.Meta, in.Ledger)
 	if in.CreateOnly[o.ID] && !owned && owner != Ours {
-		p.Unchanged++
 		return
 	}
-	handedOver := in.Others.Owns[o.ID] != "" && owner == Ours
+	holder, handedOver := in.Others.Owns[o.ID]
+	before, moved := renamed(in.Owned, o.ID, live.Meta)
+	c.Origin = state.Adopted
 	switch {
 	case owner == Foreign && !slices.Contains(in.Rules.Adopt, tool):
 		hint := "let the app adopt it (adopt: [" + tool + "]) or remove it from the repository"
@@ -157,22 +202,28 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		}
 		p.refuseObject(RefusedForeign, o.ID, "%s (%s) exists and is another owner's (%s): %s", o.ID, o.Origin, mark, hint)
 		return
+	case owner == Copied && live.Controller != "":
+		p.refuseObject(RefusedForeign, o.ID, "%s (%s) exists and is controlled by %s: remove it from the repository", o.ID, o.Origin, live.Controller)
+		return
 	case owner == Copied:
 		p.refuseObject(RefusedForeign, o.ID, "%s (%s) exists and is a copy of an object of this ledger, made by somebody else: delete it or remove it from the repository", o.ID, o.Origin)
 		return
 	case owner == Ours && owned:
-		c.Action, c.Reason = Update, ReasonDrift
-		if in.Digests[o.ID] != member.Digest || in.Digests[o.ID] == "" && !live.Drifted(member) {
-			c.Reason = ReasonDesired
-		}
-	case handedOver:
-		c.Action, c.Reason = Adopt, ReasonWanted
+		c.Action, c.Reason, c.Origin = Update, in.reasonOf(o.ID, member, live), ""
+	case owner == Ours && handedOver:
+		c.Action, c.Reason, c.Origin = Adopt, ReasonWanted, holder.Origin
+	case owner == Ours && moved:
+		c.Action, c.Reason, c.Origin, c.Note = Adopt, ReasonRenamed, before.Origin, "the inventory knows it as "+before.ID.String()
 	case owner == Ours:
 		c.Action, c.Reason = Adopt, ReasonMarked
 	case owner == Foreign:
 		c.Action, c.Reason, c.Note = Adopt, ReasonForeign, "takes over from "+mark
 	default:
 		c.Action, c.Reason = Adopt, ReasonUnmanaged
+	}
+	if in.Rules.ReportDrift && c.Reason == ReasonDrift && live.DryRun != nil && live.DryRun.Rejected != "" {
+		p.report(c, live.DryRun)
+		return
 	}
 	if p.rejected(o, live.DryRun, &c) {
 		return
@@ -186,6 +237,28 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 	}
 	if in.Rules.RefuseConflicts && len(c.Losers) > 0 && c.Action != Report {
 		c.Action, c.Reason, c.Note = Defer, ReasonConflict, "another manager owns fields of it, and the app says conflicts: refuse"
+	}
+	p.Changes = append(p.Changes, c)
+}
+
+// reasonOf says why an object of ours differs from what is wanted. Where there
+// is no digest to tell, it is drift only when nothing that is wanted can have
+// changed: a change in the repository must never be taken for drift, which some
+// apps leave in place.
+func (in Input) reasonOf(id object.ID, member state.Member, live Observed) Reason {
+	digest := in.Digests[id]
+	if digest != member.Digest || digest == "" && (!in.SameInputs || !live.Drifted(member)) {
+		return ReasonDesired
+	}
+	return ReasonDrift
+}
+
+// report adds drift that is left in place, whatever the server would say to
+// putting it right.
+func (p *Plan) report(c Change, dry *DryRun) {
+	c.Action, c.Origin = Report, ""
+	if dry != nil && dry.Rejected != "" {
+		c.Note = "the server would refuse to put it right: " + dry.Rejected
 	}
 	p.Changes = append(p.Changes, c)
 }
@@ -228,7 +301,8 @@ func (p *Plan) rejected(o object.Object, dry *DryRun, c *Change) bool {
 }
 
 // leave decides about one member of the inventory that is not wanted any more.
-func (p *Plan) leave(in Input, member state.Member) {
+// uids are those of objects that are still wanted.
+func (p *Plan) leave(in Input, member state.Member, uids map[string]bool) {
 	live := in.Live[member.ID]
 	c := Change{ID: member.ID, Version: member.Version, UID: live.UID, ResourceVersion: live.ResourceVersion, Generation: live.Generation}
 	owner, _, mark := OwnerOf(member.ID, live.Meta, in.Ledger)
@@ -244,14 +318,18 @@ func (p *Plan) leave(in Input, member state.Member) {
 		c.Action, c.Reason, c.Note = Forget, ReasonTaken, mark
 	case live.State == Terminating:
 		c.Action, c.Reason = Keep, ReasonTerminating
+	case uids[live.UID]:
+		c.Action, c.Reason, c.Note = Forget, ReasonRenamed, "the set names the same object otherwise"
 	case systemNamespace(member.ID):
 		c.Action, c.Reason = Keep, ReasonSystem
 	case owner != Ours || live.Labels[object.LabelApp] != in.App:
 		c.Action, c.Reason, c.Note = Keep, ReasonDisagrees, "the inventory holds it, but it does not carry this app's marks"
+	case member.Kept:
+		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, "it was kept when it left the set, and stays until it is detached"
 	case in.Rules.KeepAll:
 		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, "the app says prune: false"
-	case optedOut(live.Annotations) != "":
-		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, optedOut(live.Annotations)
+	case optedOut(live.Meta) != "":
+		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, optedOut(live.Meta)
 	default:
 		c.Action, c.Reason = Prune, ReasonRemoved
 	}

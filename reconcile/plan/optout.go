@@ -2,7 +2,7 @@ package plan
 
 import "strings"
 
-// The annotations by which people already keep objects from being pruned
+// The annotations (and, for Flux, labels) by which people already keep objects from being pruned
 // (DESIGN §7, Opt-outs). They are read from the live object, since it left the
 // repository.
 var optOuts = []struct{ key, value string }{ //nolint:gochecknoglobals // a table
@@ -13,11 +13,12 @@ var optOuts = []struct{ key, value string }{ //nolint:gochecknoglobals // a tabl
 	{"client.lifecycle.config.k8s.io/deletion", "detach"},
 }
 
-// optedOut gives the annotation that keeps an object, or "". Annotations that
-// hold several options separate them by commas.
-func optedOut(annotations map[string]string) string {
+// optedOut gives what keeps an object from being pruned, or "". Annotations that
+// hold several options separate them by commas. Each is looked for in the labels
+// too, as Flux does.
+func optedOut(m Meta) string {
 	for _, out := range optOuts {
-		for option := range strings.SplitSeq(annotations[out.key], ",") {
+		for option := range strings.SplitSeq(m.Annotations[out.key]+","+m.Labels[out.key], ",") {
 			if strings.EqualFold(strings.TrimSpace(option), out.value) {
 				return out.key + ": " + out.value
 			}

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
 )
 
 // Action is what a change does.
@@ -60,6 +61,7 @@ const (
 	ReasonDisagrees   Reason = "disagrees"    // inventory and marks do not name the same owner
 	ReasonGone        Reason = "gone"         // proven absent
 	ReasonTaken       Reason = "taken"        // another owner's now
+	ReasonRenamed     Reason = "renamed"      // the same object goes by another ID
 	ReasonTerminating Reason = "terminating"  // being deleted
 	ReasonNoKind      Reason = "unknown-kind" // the server does not serve the kind
 	ReasonNoProof     Reason = "no-proof"     // the cluster could not tell
@@ -85,6 +87,9 @@ type Change struct {
 	Losers []string `json:"losers,omitempty"`
 	// Note is a warning for people: not validated, held back, and why.
 	Note string `json:"note,omitempty"`
+	// Origin is how an object that is created or adopted comes into the
+	// inventory; empty for any other action.
+	Origin state.Origin `json:"origin,omitempty"`
 	// To names the app that an object is handed over to.
 	To string `json:"to,omitempty"`
 }
