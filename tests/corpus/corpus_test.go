@@ -397,6 +397,10 @@ func (w *world) drop(r row, now []manifest, victims []string) {
 				patches = append(patches, map[string]any{"patch": string(patch)})
 			}
 		}
+		if r.path == "." { // an overlay cannot lie below its base
+			w.commit(map[string]string{"kustomization.yaml": patched(w.t, filepath.Join(w.repo.Dir, "kustomization.yaml"), patches)})
+			return
+		}
 		overlay, _ := json.Marshal(map[string]any{"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
 			"resources": []any{"../" + r.path}, "patches": patches})
 		w.commit(map[string]string{"tidemark-drop/kustomization.yaml": string(overlay)})
@@ -424,6 +428,25 @@ func (w *world) drop(r row, now []manifest, victims []string) {
 		w.t.Fatalf("drop %q: %d files changed, %v", victims, len(changed), err)
 	}
 	w.commit(changed)
+}
+
+// patched gives a kustomization file with patches.
+func patched(t *testing.T, file string, patches []any) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kustomization map[string]any
+	if err := yaml.Unmarshal(text, &kustomization); err != nil {
+		t.Fatal(err)
+	}
+	kustomization["patches"] = patches
+	out, err := yaml.Marshal(kustomization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 // without leaves documents out of a file. A list that holds one is written as
