@@ -33,6 +33,11 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 		}
 		commits = append(commits, commit)
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("claim: %w", context.Cause(ctx))
+	}
+	ctx, done := lasting(ctx)
+	defer done()
 	edit := r.edit(l, commits)
 	if l.tenure != nil {
 		if err := l.tenure.Commit(ctx, edit); err != nil {

@@ -16,6 +16,20 @@ import (
 // settleTime is how long an interrupted run may take to leave its record.
 const settleTime = 5 * time.Second
 
+// lasting gives a context that outlives ctx by settleTime: a write of the head
+// that is cut off in the middle leaves a lease that nobody may take for a while.
+// The caller must call done.
+func lasting(ctx context.Context) (_ context.Context, done func()) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(settleTime, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() {
+		stop()
+		cancel(context.Canceled)
+	}
+}
+
 // settled is what one app brings into the head at the end.
 type settled struct {
 	app       *app
@@ -37,11 +51,8 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) {
 		return cause
 	}
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-		defer cancel()
-	}
+	ctx, done := lasting(ctx)
+	defer done()
 	record, err := r.write(ctx, l, apps)
 	var held *state.HeldError
 	switch {

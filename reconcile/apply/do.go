@@ -53,6 +53,8 @@ const (
 	// attempts bounds how often one request is sent again, be it because the
 	// server was busy or because the object moved without a change that matters.
 	attempts = 5
+	// establishTime bounds the wait until definitions are served.
+	establishTime = time.Minute
 )
 
 // Do carries the work out and gives what became of each change. It never
@@ -135,6 +137,8 @@ func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []
 	if len(names) == 0 || d.options.Gate() != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, establishTime)
+	defer cancel()
 	if err := d.cluster.Established(ctx, names); err != nil {
 		for i := range outcomes {
 			if outcomes[i].Change.ID.Kind == "CustomResourceDefinition" && outcomes[i].Verdict.Done() {
