@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -290,11 +291,14 @@ const constant = 6
 // unprotected are kinds that are pruned without approval.
 var unprotected = []string{"|ConfigMap|", "|Service|", "|ServiceAccount|", "apps|Deployment|", "|Secret|", "networking.k8s.io|NetworkPolicy|"}
 
+var generated = regexp.MustCompile(`^\|(ConfigMap|Secret)\|.*-[a-z0-9]{10}$`)
+
 func prunable(ids []string) []string {
 	var some []string
 	for _, kind := range unprotected {
 		for _, id := range ids {
-			if strings.HasPrefix(id, kind) {
+			// A generated name cannot be named in an overlay.
+			if strings.HasPrefix(id, kind) && !generated.MatchString(id) {
 				some = append(some, id)
 			}
 		}
@@ -338,7 +342,7 @@ func (w *world) dropGuarded(r row, now []manifest) {
 		reason = "budget"
 		victims = prunable(ids)
 		if n := len(ids)/5 + 1; len(victims) > n {
-			victims = victims[:max(n, 6)]
+			victims = victims[:min(len(victims), max(n, 6))]
 		}
 		if len(victims) < 6 {
 			w.t.Logf("%d objects, none of them protected: there is nothing here that a guard would refuse", len(ids))
