@@ -27,6 +27,7 @@ type record struct {
 	Verdict string
 	Exit    int
 	Apps    []struct{ Counts counts }
+	Cost    struct{ KubernetesRequests map[string]int }
 }
 
 // shown runs tidemark before the reader's eyes and wants the exit code.
@@ -48,15 +49,9 @@ func (s *story) sync(ctx context.Context, want outcome) error {
 		return err
 	}
 	s.syncs++
-	cmd := s.process(ctx, "audit", "show", strconv.Itoa(s.syncs), "-o", "json")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := s.wait(cmd, 0, &stderr); err != nil {
+	r, err := s.record(ctx)
+	if err != nil {
 		return err
-	}
-	var r record
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
-		return fmt.Errorf("decode the record: %w", err)
 	}
 	if len(r.Apps) != 1 {
 		return fmt.Errorf("the record names %d apps, the story one", len(r.Apps))
@@ -65,6 +60,21 @@ func (s *story) sync(ctx context.Context, want outcome) error {
 		return fmt.Errorf("the story says %+v, the record %+v", want, got)
 	}
 	return nil
+}
+
+// record reads the newest record.
+func (s *story) record(ctx context.Context) (record, error) {
+	cmd := s.process(ctx, "audit", "show", strconv.Itoa(s.syncs), "-o", "json")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := s.wait(cmd, 0, &stderr); err != nil {
+		return record{}, err
+	}
+	var r record
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		return record{}, fmt.Errorf("decode the record: %w", err)
+	}
+	return r, nil
 }
 
 // process is tidemark in the story's folder, with the story's variables and nothing else of the reader's: neither their
