@@ -133,10 +133,7 @@ func asDuration(v any) (time.Duration, error) {
 	case number.CanInt():
 		return ofWholeSeconds(number.Int())
 	case number.CanUint():
-		if number.Uint() > math.MaxInt64 {
-			return 0, errTooLong
-		}
-		return ofWholeSeconds(int64(number.Uint()))
+		return ofSeconds(float64(number.Uint()))
 	case number.CanFloat():
 		return ofSeconds(number.Float())
 	default:

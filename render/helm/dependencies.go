@@ -13,13 +13,15 @@ import (
 
 	"helm.sh/helm/v4/pkg/chart/v2"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
+
+	"tidemark.dev/tidemark/render/source"
 )
 
 // dependencies brings along the charts that a chart declares but does not hold
 // in charts/: from the repository when they are file://, else from where
 // Chart.lock pins them.
 type dependencies struct {
-	reader  *reader
+	reader  *source.Recorder
 	charts  *Charts
 	fetched []ChartVersion
 	notes   []string
@@ -50,7 +52,7 @@ func (d *dependencies) complete(ctx context.Context, c *v2.Chart, dir string, de
 		case strings.HasPrefix(declared.Repository, "file://"):
 			missing, err = d.local(ctx, declared, dir, depth)
 		case !synced:
-			err = errors.New("Chart.lock is out of sync with Chart.yaml: run `helm dependency update` and commit Chart.lock")
+			err = errors.New("and Chart.lock is out of sync with Chart.yaml: run `helm dependency update` and commit Chart.lock")
 		default:
 			missing, err = d.remote(ctx, c, declared)
 		}

@@ -42,7 +42,7 @@ var (
 
 // run is one run of a chart's templates. It is used by one goroutine.
 type run struct {
-	ctx     context.Context //nolint:containedctx // the functions of a template take no context
+	over    func() error // says why the run must stop, nil while it may go on
 	nesting int
 	written int64
 }
@@ -68,7 +68,7 @@ func execute(ctx context.Context, c *v2.Chart, top common.Values, now time.Time)
 			}
 			done <- o
 		}()
-		o.files, o.err = (&run{ctx: ctx}).all(c, top, now)
+		o.files, o.err = (&run{over: ctx.Err}).all(c, top, now)
 	}()
 	select {
 	case o := <-done:
@@ -217,7 +217,7 @@ type bounded struct {
 }
 
 func (w bounded) Write(data []byte) (int, error) {
-	if err := w.run.ctx.Err(); err != nil {
+	if err := w.run.over(); err != nil {
 		return 0, err
 	}
 	if w.run.written += int64(len(data)); w.run.written > maxOutput {

@@ -155,8 +155,6 @@ type Result struct {
 	// Varying names the fields that differ between two renders, as JSON
 	// pointers (RFC 6901), by the ID of the object in Objects.
 	Varying map[object.ID][]string
-	// Inputs are the entries of the tree that the render read, directories that
-	// were listed included, sorted by path. One that was looked for and is
-	// absent has no Hash.
+	// Inputs are what was read of the tree, as source.Recorder.Reads gives it.
 	Inputs []source.Entry
 }

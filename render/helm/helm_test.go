@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha1" //nolint:gosec // git's object names
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"path"
@@ -17,6 +15,7 @@ import (
 	"tidemark.dev/tidemark/render/helm"
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/render/source"
+	"tidemark.dev/tidemark/render/source/sourcetest"
 )
 
 const link = "-> " // in a tree of tests: a symbolic link
@@ -24,19 +23,15 @@ const link = "-> " // in a tree of tests: a symbolic link
 // tree makes a Tree of files by path; a content that begins with "-> " is a
 // symbolic link.
 func tree(files map[string]string) *source.Tree {
-	var entries []source.Entry
-	contents := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		text := files[name]
-		sum := sha1.Sum([]byte(text)) //nolint:gosec // as above
-		e := source.Entry{Path: name, Hash: hex.EncodeToString(sum[:]), Size: int64(len(text))}
+	all := sourcetest.Files{}
+	for name, text := range files {
 		if target, ok := strings.CutPrefix(text, link); ok {
-			e.Mode, e.Size, text = source.Symlink, 0, target
+			all[name+"@"] = target
+		} else {
+			all[name] = text
 		}
-		contents[name] = text
-		entries = append(entries, e)
 	}
-	return source.NewTree(entries, func(e source.Entry) ([]byte, error) { return []byte(contents[e.Path]), nil })
+	return all.Tree()
 }
 
 // chart gives the files of a chart under a directory: a Chart.yaml of that
@@ -156,5 +151,3 @@ func pack(t testing.TB, files map[string]string) []byte {
 	}
 	return b.Bytes()
 }
-
-func pointer[T any](v T) *T { return &v }

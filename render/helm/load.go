@@ -26,12 +26,12 @@ const maxDepth = 32
 // loadDirectory loads the chart in a directory of the tree: the files that its
 // .helmignore leaves, symbolic links followed as Helm does, but never out of
 // the repository.
-func loadDirectory(r *reader, dir string) (*v2.Chart, error) {
-	if _, err := r.resolve(path.Join(dir, "Chart.yaml")); errors.Is(err, fs.ErrNotExist) {
+func loadDirectory(r *source.Recorder, dir string) (*v2.Chart, error) {
+	if _, err := r.Resolve(path.Join(dir, "Chart.yaml")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: there is no Chart.yaml", dir)
 	}
 	rules := ignore.Empty()
-	switch data, err := r.file(path.Join(dir, ignore.HelmIgnore)); {
+	switch data, err := r.ReadFile(path.Join(dir, ignore.HelmIgnore)); {
 	case err == nil:
 		if rules, err = ignore.Parse(bytes.NewReader(data)); err != nil {
 			return nil, fmt.Errorf("%s: %w", path.Join(dir, ignore.HelmIgnore), err)
@@ -53,7 +53,7 @@ func loadDirectory(r *reader, dir string) (*v2.Chart, error) {
 
 // walk collects the files of a chart.
 type walk struct {
-	reader *reader
+	reader *source.Recorder
 	rules  *ignore.Rules
 	left   *budget
 	files  []*archive.BufferedFile
@@ -64,13 +64,16 @@ func (w *walk) directory(dir, inChart string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("%s: more than %d directories deep (does a symbolic link lead in a circle?)", dir, maxDepth)
 	}
-	entries, err := w.reader.list(dir)
+	if err := w.left.file(0); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	entries, err := w.reader.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		name := path.Join(inChart, e.Name())
-		target, err := w.reader.resolve(path.Join(dir, e.Name()))
+		at, name := path.Join(dir, e.Name()), path.Join(inChart, e.Name())
+		target, err := w.reader.Resolve(at)
 		if w.rules.Ignore(name, info{entry: target}) {
 			continue
 		}
@@ -79,11 +82,11 @@ func (w *walk) directory(dir, inChart string, depth int) error {
 		}
 		switch target.Mode {
 		case source.Directory:
-			err = w.directory(target.Path, name, depth+1)
+			err = w.directory(at, name, depth+1)
 		case source.Submodule:
-			err = fmt.Errorf("%s: %w", target.Path, source.ErrSubmodule)
+			err = fmt.Errorf("%s: %w", at, source.ErrSubmodule)
 		case source.File, source.Executable, source.Symlink:
-			err = w.file(target, name)
+			err = w.file(at, name, target.Size)
 		}
 		if err != nil {
 			return err
@@ -92,11 +95,11 @@ func (w *walk) directory(dir, inChart string, depth int) error {
 	return nil
 }
 
-func (w *walk) file(e source.Entry, name string) error {
-	if err := w.left.file(e.Size); err != nil {
-		return fmt.Errorf("%s: %w", e.Path, err)
+func (w *walk) file(at, name string, size int64) error {
+	if err := w.left.file(size); err != nil {
+		return fmt.Errorf("%s: %w", at, err)
 	}
-	data, err := w.reader.file(e.Path)
+	data, err := w.reader.ReadFile(at)
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func loadFiles(files []*archive.BufferedFile, left *budget) (*v2.Chart, error) {
 	switch c.Metadata.APIVersion {
 	case v2.APIVersionV1, v2.APIVersionV2:
 	default:
-		return nil, fmt.Errorf("Chart.yaml: apiVersion %q is not known (known are v1 and v2)", c.Metadata.APIVersion)
+		return nil, fmt.Errorf("apiVersion %q of the Chart.yaml is not known (known are v1 and v2)", c.Metadata.APIVersion)
 	}
 	sortSubcharts(c)
 	return c, nil

@@ -162,8 +162,7 @@ func fetchBounded(ctx context.Context, repository *remote.Repository, at ocispec
 
 // answered explains an error of a registry without the URL in it.
 func answered(err error) error {
-	var response *errcode.ErrorResponse
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		if reason := response.Errors.Error(); len(response.Errors) > 0 && response.StatusCode < 500 {
 			return fmt.Errorf("%w: %s", refusal(response.StatusCode), reason)
 		}

@@ -16,6 +16,7 @@ import (
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/render/source"
 )
 
 // Render renders a chart twice and gives the first outcome, with what differs
@@ -25,7 +26,11 @@ import (
 // answer is ErrUnreachable; see also ErrNoCapabilities. It is safe for
 // concurrent use.
 func Render(ctx context.Context, request Request) (Result, error) {
-	r := newReader(request.Tree)
+	tree := request.Tree
+	if tree == nil {
+		tree = source.NewTree(nil, nil)
+	}
+	r := source.NewRecorder(tree)
 	options := request.Options
 	if err := options.check(); err != nil {
 		return Result{}, err
@@ -65,7 +70,7 @@ func Render(ctx context.Context, request Request) (Result, error) {
 	if result.Varying, err = varying(kept, again); err != nil {
 		return Result{}, err
 	}
-	result.Objects, result.Warnings, result.Inputs = kept, append(result.Warnings, skipped...), r.entries()
+	result.Objects, result.Warnings, result.Inputs = kept, append(result.Warnings, skipped...), r.Reads()
 	return result, nil
 }
 
@@ -97,7 +102,7 @@ func elsewhen(now time.Time) time.Time {
 
 // load finds the chart, completes it with its dependencies, and says what is
 // worth knowing about it.
-func load(ctx context.Context, r *reader, request Request) (*v2.Chart, Result, error) {
+func load(ctx context.Context, r *source.Recorder, request Request) (*v2.Chart, Result, error) {
 	var c *v2.Chart
 	var result Result
 	dir := path.Clean(strings.TrimPrefix(request.Path, "/"))

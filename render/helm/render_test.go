@@ -3,6 +3,7 @@ package helm_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestNoCRDs(t *testing.T) {
 		"crds/crd.yaml":    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n",
 		"templates/a.yaml": configMap("a", "x"),
 	}))
-	r.Options.IncludeCRDs = pointer(false)
+	r.Options.IncludeCRDs = new(false)
 	if got := ids(render(t, r).Objects); len(got) != 1 {
 		t.Errorf("got %q, want the ConfigMap alone", got)
 	}
@@ -133,6 +134,7 @@ func TestRefusedCharts(t *testing.T) {
 			chart("web", map[string]string{"templates/a.yaml": link + "../../../etc/passwd"}), []string{"web/templates/a.yaml: leads out of the repository"},
 		},
 		"link to nowhere": {chart("web", map[string]string{"files/a": link + "nowhere"}), []string{"web/files/a"}},
+		"links to itself": {chart("web", map[string]string{"sub/a": link + ".", "sub/b": link + "."}), []string{"web/sub"}},
 		"link to itself":  {chart("web", map[string]string{"sub/loop": link + "."}), []string{"does a symbolic link lead in a circle?"}},
 		"LFS pointer":     {chart("web", map[string]string{"big.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"}), []string{"web/big.bin: is a Git LFS pointer"}},
 	} {
@@ -158,20 +160,24 @@ func TestLinksInBounds(t *testing.T) {
 	if got := value(t, result, "a"); got != "linked" {
 		t.Errorf("got %q, want linked", got)
 	}
-	var got []string
-	for _, e := range result.Inputs {
-		got = append(got, e.Path)
-	}
-	for _, want := range []string{"web", "web/Chart.yaml", "shared/a.yaml", "shared/files", "shared/files/x"} {
-		if !slices.Contains(got, want) {
-			t.Errorf("got inputs %q, want %s among them", got, want)
+	for name, test := range map[string]struct {
+		edit func(map[string]string)
+		want bool
+	}{
+		"nothing":                  {func(map[string]string) {}, true},
+		"a file elsewhere":         {func(f map[string]string) { f["elsewhere/unrelated"] = "x" }, true},
+		"a file that is ignored":   {func(f map[string]string) { f["web/.git/HEAD"] = "x" }, true},
+		"a template behind a link": {func(f map[string]string) { f["shared/a.yaml"] += "\n" }, false},
+		"a file behind a link":     {func(f map[string]string) { f["shared/files/x"] = "x" }, false},
+		"a new file":               {func(f map[string]string) { f["shared/files/z"] = "x" }, false},
+		"a new template":           {func(f map[string]string) { f["web/templates/b.yaml"] = "x" }, false},
+		"the ignore file":          {func(f map[string]string) { f["web/.helmignore"] += "x" }, false},
+	} {
+		edited := maps.Clone(files)
+		test.edit(edited)
+		if got := tree(edited).Same(result.Inputs); got != test.want {
+			t.Errorf("changing %s: the inputs are the same: %t, want %t", name, got, test.want)
 		}
-	}
-	if slices.Contains(got, "elsewhere") || slices.Contains(got, "elsewhere/unrelated") {
-		t.Errorf("got inputs %q, want nothing of elsewhere", got)
-	}
-	if !slices.IsSorted(got) {
-		t.Errorf("got inputs %q, want them sorted", got)
 	}
 }
 

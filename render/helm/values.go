@@ -10,12 +10,14 @@ import (
 	"strings"
 
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
+
+	"tidemark.dev/tidemark/render/source"
 )
 
 // values gives what the app sets: its value files in order, then its inline
 // values. Mappings are merged, anything else is replaced; a null stays, and
 // later deletes what the chart sets.
-func values(r *reader, dir string, options Options) (map[string]any, error) {
+func values(r *source.Recorder, dir string, options Options) (map[string]any, error) {
 	all := map[string]any{}
 	for _, name := range options.ValueFiles {
 		if name == "" || strings.Contains(name, "://") {
@@ -25,7 +27,7 @@ func values(r *reader, dir string, options Options) (map[string]any, error) {
 		if path.IsAbs(name) {
 			file = strings.TrimPrefix(path.Clean(name), "/")
 		}
-		data, err := r.file(file)
+		data, err := r.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			if options.IgnoreMissingValueFiles {
 				continue
