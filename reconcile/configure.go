@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +56,11 @@ type app struct {
 // configure gives the apps with what the ledger knows of each.
 func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 	defer r.stage("configure")()
-	config, err := r.job.Configure(ctx)
+	last, err := r.lastConfig(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	config, err := r.job.Configure(ctx, last)
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", within(ctx, err))
 	}
@@ -79,6 +84,35 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 		}
 	}
 	return apps, r.inventories(ctx, l, apps)
+}
+
+// lastConfig gives the configuration that the last run read from a repository.
+// One that is lost is fetched again.
+func (r *runner) lastConfig(ctx context.Context, l *ledger) (*Committed, error) {
+	last := l.head.Committed
+	if last == nil {
+		return nil, nil
+	}
+	text, err := r.job.Ledger.Read(ctx, last.Text)
+	if errors.Is(err, state.ErrDamaged) {
+		r.warn("the last configuration cannot be read and is fetched again: " + err.Error())
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load state: %w", within(ctx, err))
+	}
+	return &Committed{Repo: last.Repo, Commit: last.Commit, Path: last.Path, Text: text}, nil
+}
+
+// keepConfig stores a configuration that was read from a repository, for the
+// next run; nil when it is stored already, or does not stand in one.
+func (r *runner) keepConfig(ctx context.Context, l *ledger) (*state.Committed, error) {
+	now, last := r.config.Committed, l.head.Committed
+	if now == nil || last != nil && last.Repo == now.Repo && last.Commit == now.Commit && last.Path == now.Path {
+		return nil, nil
+	}
+	text, err := r.job.Ledger.Put(ctx, "config", now.Text)
+	return &state.Committed{Repo: now.Repo, Commit: now.Commit, Path: now.Path, Text: text}, err
 }
 
 // inventories reads what each app of the ledger owns; those that take no part

@@ -157,7 +157,7 @@ func (w *world) open() reconcile.Job {
 	job := w.job
 	job.Ledger, job.Cluster = ledger, target
 	job.Trigger, job.Actor, job.Tool = "cli", "tester", "tidemark test"
-	job.Configure = func(context.Context) (reconcile.Config, error) {
+	job.Configure = func(context.Context, *reconcile.Committed) (reconcile.Config, error) {
 		config := reconcile.Config{Digest: "config"}
 		for _, a := range w.apps {
 			app := a.app

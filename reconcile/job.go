@@ -18,8 +18,9 @@ type Job struct {
 	Mode Mode
 	// Configure gives the apps. It is a stage of the run, since the
 	// configuration may stand in the repository: when it fails, every app stays
-	// as it was and the record says why.
-	Configure func(context.Context) (Config, error)
+	// as it was and the record says why. It is given the configuration that the
+	// last run read from a repository, nil when there is none.
+	Configure func(context.Context, *Committed) (Config, error)
 	// Only selects apps by name; empty selects all.
 	Only []string
 
@@ -63,8 +64,17 @@ const (
 	PlanOnly
 )
 
+// Committed is a configuration file of a repository, at one commit.
+type Committed struct {
+	Repo, Commit, Path string
+	Text               []byte
+}
+
 // Config is the configuration of a ledger.
 type Config struct {
+	// Committed is the file it was read from, nil when it does not stand in a
+	// repository. The next run is given it, so that it need not fetch it again.
+	Committed *Committed
 	// Digest is that of the whole configuration, without credentials.
 	Digest string
 	Apps   []App

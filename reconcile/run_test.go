@@ -1,10 +1,13 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/state"
@@ -237,5 +240,41 @@ func TestRunLeavesARecordOfABadConfiguration(t *testing.T) {
 	records, err := w.open().Ledger.History(t.Context(), 5)
 	if err != nil || len(records) != 1 || records[0].Verdict != state.Failed {
 		t.Fatalf("history = %+v, %v; want the one failed run", records, err)
+	}
+}
+
+func TestRunRemembersACommittedConfiguration(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	var given []*reconcile.Committed
+	run := func(commit string) {
+		t.Helper()
+		job := w.open()
+		inner := job.Configure
+		job.Configure = func(ctx context.Context, last *reconcile.Committed) (reconcile.Config, error) {
+			given = append(given, last)
+			config, err := inner(ctx, last)
+			config.Committed = &reconcile.Committed{Repo: "r", Commit: commit, Path: "tidemark.yaml", Text: []byte("text of " + commit)}
+			return config, err
+		}
+		w.run(job, 0)
+	}
+	run("a")
+	run("a")
+	run("b")
+	run("b")
+	var got []string
+	for _, g := range given {
+		if g == nil {
+			got = append(got, "nothing")
+			continue
+		}
+		got = append(got, g.Commit+": "+string(g.Text))
+	}
+	want := []string{"nothing", "a: text of a", "a: text of a", "b: text of b"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what each run was given (-want +got):\n%s", diff)
 	}
 }

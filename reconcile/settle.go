@@ -83,7 +83,14 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 	if err != nil {
 		return state.Record{}, err
 	}
+	config, err := r.keepConfig(ctx, l)
+	if err != nil {
+		return state.Record{}, err
+	}
 	edit := func(head *state.Head) {
+		if config != nil {
+			head.Committed = config
+		}
 		if l.cluster != "" {
 			head.Cluster = l.cluster
 		}

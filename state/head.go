@@ -23,6 +23,9 @@ type Head struct {
 	// Config is the digest of the configuration under which the head was
 	// written last.
 	Config string `json:"config,omitempty"`
+	// Committed is the configuration that was read from a repository last; nil
+	// when it does not stand in one.
+	Committed *Committed `json:"committed,omitempty"`
 	// Seq counts the writes of the head, of any kind; with Nonce it makes each
 	// version's bytes unique. 0 means that there is no head yet. Records are
 	// counted by Audit.Seq.
@@ -78,6 +81,16 @@ type App struct {
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`
 	Approval   *Approval   `json:"approval,omitempty"`
+}
+
+// Committed names a configuration that stands in a repository, so that a run at
+// the same commit need not fetch it.
+type Committed struct {
+	Repo   string `json:"repo"`
+	Commit string `json:"commit"`
+	Path   string `json:"path"`
+	// Text is the file as it was read.
+	Text Ref `json:"text"`
 }
 
 // Ref names an immutable blob of a run.
@@ -195,6 +208,9 @@ func (h Head) refs() []Ref {
 		}
 	}
 	add(h.Observed)
+	if h.Committed != nil {
+		add(&h.Committed.Text)
+	}
 	for _, app := range h.Apps {
 		add(app.Inventory, app.Plan, app.Set, app.Result)
 	}

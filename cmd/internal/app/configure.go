@@ -11,15 +11,17 @@ import (
 )
 
 // Configure gives the apps, wired up. A configuration that stands in the
-// repository is read at the revision that its apps use.
-func (s *Session) Configure(ctx context.Context) (reconcile.Config, error) {
-	c, err := s.configuration(ctx)
+// repository is read at the revision that its apps use, or taken from last when
+// that is the same file of the same commit.
+func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (reconcile.Config, error) {
+	c, file, err := s.configuration(ctx, last)
 	if err != nil {
 		return reconcile.Config{}, s.fault(classify(err))
 	}
 	s.configured = c
 	wired := reconcile.Config{
-		Digest: c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
+		Committed: file,
+		Digest:    c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
 	}
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{
@@ -38,14 +40,14 @@ func rulesOf(p config.Policy) plan.Rules {
 	}
 }
 
-func (s *Session) configuration(ctx context.Context) (config.Config, error) {
+func (s *Session) configuration(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
 	switch {
 	case s.settings.isCommitted():
-		return s.committed(ctx)
+		return s.committed(ctx, last)
 	case s.settings.isLocalFile(), s.settings.isSingle():
-		return s.local, s.localErr
+		return s.local, nil, s.localErr
 	}
-	return config.Config{}, errNothing()
+	return config.Config{}, nil, errNothing()
 }
 
 func errNothing() error {
@@ -54,30 +56,43 @@ func errNothing() error {
 }
 
 // committed reads the configuration in the repository.
-func (s *Session) committed(ctx context.Context) (config.Config, error) {
+func (s *Session) committed(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
+	file, err := s.committedFile(ctx, last)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	c, err := config.Parse(file.Path, file.Text, config.Committed)
+	if err != nil {
+		return config.Config{}, nil, fmt.Errorf("read configuration at %.10s of %s:\n%w", file.Commit, file.Repo, err)
+	}
+	return c, file, nil
+}
+
+// committedFile looks the revision up, and fetches it only when it is another
+// than the last run's.
+func (s *Session) committedFile(ctx context.Context, last *reconcile.Committed) (*reconcile.Committed, error) {
 	remote, err := s.flagRemote().get(ctx)
 	if err != nil {
-		return config.Config{}, err
+		return nil, err
 	}
 	ref, err := git.ParseRef(s.settings.Ref)
 	if err != nil {
-		return config.Config{}, &UsageError{Message: "--ref: " + err.Error()}
+		return nil, &UsageError{Message: "--ref: " + err.Error()}
 	}
 	revision, err := remote.Resolve(ctx, ref)
 	if err != nil {
-		return config.Config{}, err
+		return nil, err
 	}
-	revision, err = remote.Fetch(ctx, revision)
+	file := &reconcile.Committed{Repo: revision.Repo, Commit: revision.Commit, Path: s.settings.Config}
+	if last != nil && last.Repo == file.Repo && last.Commit == file.Commit && last.Path == file.Path {
+		return last, nil
+	}
+	if revision, err = remote.Fetch(ctx, revision); err != nil {
+		return nil, err
+	}
+	file.Text, err = revision.Tree.ReadFile(file.Path)
 	if err != nil {
-		return config.Config{}, err
+		return nil, fmt.Errorf("read configuration at %.10s of %s: %w", file.Commit, file.Repo, err)
 	}
-	data, err := revision.Tree.ReadFile(s.settings.Config)
-	if err != nil {
-		return config.Config{}, fmt.Errorf("read configuration at %.10s of %s: %w", revision.Commit, revision.Repo, err)
-	}
-	c, err := config.Parse(s.settings.Config, data, config.Committed)
-	if err != nil {
-		return config.Config{}, fmt.Errorf("read configuration at %.10s of %s:\n%w", revision.Commit, revision.Repo, err)
-	}
-	return c, nil
+	return file, nil
 }

@@ -28,7 +28,7 @@ func (s *Session) Render(ctx context.Context) ([]RenderedApp, error) {
 	if err := s.ready(); err != nil && s.localErr == nil {
 		return nil, err
 	}
-	wired, err := s.Configure(ctx)
+	wired, err := s.Configure(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
