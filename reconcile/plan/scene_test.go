@@ -70,9 +70,9 @@ func wantObject(in *plan.Input, o object.Object, digest string) {
 	}
 }
 
-// own adds a member that was created with UID "uid-NAME".
+// own adds a member that was created. Objects of one kind and name have one UID.
 func own(in *plan.Input, id object.ID, digest string, edit ...func(*state.Member)) {
-	m := state.Member{ID: id, Version: "v1", UID: "uid-" + id.Name, Origin: state.Created, Digest: digest}
+	m := state.Member{ID: id, Version: "v1", UID: "uid-" + id.Kind + "-" + id.Name, Origin: state.Created, Digest: digest}
 	for _, e := range edit {
 		e(&m)
 	}
@@ -86,7 +86,7 @@ func unseen(m *state.Member)  { m.UID = "" }
 // marked gives the metadata of an object of ours.
 func marked(id object.ID) plan.Meta {
 	return plan.Meta{
-		UID: "uid-" + id.Name, ResourceVersion: "7",
+		UID: "uid-" + id.Kind + "-" + id.Name, ResourceVersion: "7",
 		Labels:      map[string]string{object.LabelLedger: ledger, object.LabelApp: app},
 		Annotations: map[string]string{object.AnnotationID: id.Mark()},
 		Managers:    []string{"tidemark"},
@@ -137,8 +137,8 @@ func annotated(key, value string) func(*plan.Observed) {
 
 // differs: looked at closely, and the server would change a field.
 func differs(o *plan.Observed) {
-	o.Content = map[string]any{"data": map[string]any{"key": "old"}}
-	o.DryRun = &plan.DryRun{Content: map[string]any{"data": map[string]any{"key": "new"}}}
+	o.Content = map[string]any{"metadata": map[string]any{}, "data": map[string]any{"key": "old"}}
+	o.DryRun = &plan.DryRun{Content: map[string]any{"metadata": map[string]any{}, "data": map[string]any{"key": "new"}}}
 }
 
 // same: looked at closely, and the server would change nothing.
