@@ -25,7 +25,18 @@ import (
 // Errors name the chart's file and the reason. A chart repository that does not
 // answer is ErrUnreachable; see also ErrNoCapabilities. It is safe for
 // concurrent use.
-func Render(ctx context.Context, request Request) (Result, error) {
+func Render(ctx context.Context, request Request) (result Result, err error) {
+	// Templates are guarded where they run; this is for what a hostile chart may
+	// find in the packages that read it.
+	defer func() {
+		if problem := recover(); problem != nil {
+			result, err = Result{}, fmt.Errorf("the chart cannot be read: %v", problem)
+		}
+	}()
+	return render(ctx, request)
+}
+
+func render(ctx context.Context, request Request) (Result, error) {
 	tree := request.Tree
 	if tree == nil {
 		tree = source.NewTree(nil, nil)
