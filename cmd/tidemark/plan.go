@@ -31,11 +31,9 @@ are never shown. Nothing is written, neither to the cluster nor to the state.
   tidemark plan --config tidemark.yaml --detailed-exitcode`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := c.do(cmd.Context(), reconcile.PlanOnly)
+			show := func(report reconcile.Report) error { return c.printPlan(report, output) }
+			report, err := c.do(cmd.Context(), reconcile.PlanOnly, show)
 			if err != nil {
-				return err
-			}
-			if err := c.printPlan(report, output); err != nil {
 				return err
 			}
 			if report.Record.Exit == 0 && detailed && changes(report.Plans) {

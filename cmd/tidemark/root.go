@@ -132,6 +132,7 @@ func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 		}
 		return cmd.Help()
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(commands...)
 	return cmd
 }

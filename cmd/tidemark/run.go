@@ -58,9 +58,9 @@ func (c *cli) working(stage string) (done func()) {
 	return func() { line.End(state.Record{}) }
 }
 
-// do does one run from its job to its report. A run that could not even begin
-// gives an error and the record of that.
-func (c *cli) do(ctx context.Context, mode reconcile.Mode) (reconcile.Report, error) {
+// do does one run, shows its report, and then says what to do about what went
+// wrong. A run that could not even begin gives an error and the record of that.
+func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.Report) error) (reconcile.Report, error) {
 	session, err := c.open()
 	if err != nil {
 		return reconcile.Report{}, err
@@ -78,6 +78,9 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode) (reconcile.Report, er
 	job.Progress = watcher.Tell
 	report, err := reconcile.Run(ctx, job)
 	watcher.End(report.Record)
+	if bad := show(report); bad != nil {
+		return report, bad
+	}
 	c.advise(session, report, err)
 	if err != nil && mode == reconcile.PlanOnly && !c.env.Terminal {
 		c.complain(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -41,18 +42,13 @@ per kind.
 			if len(c.settings.Confirm) > 0 && c.settings.Reason == "" {
 				return &app.UsageError{Message: "--confirm wants a --reason: it stands in the record", Hint: "add --reason 'why this may happen'"}
 			}
-			report, err := c.do(cmd.Context(), reconcile.Sync)
-			if output == "json" && report.Record.Run != "" {
-				if bad := c.printJSON(report.Record); bad != nil {
-					return bad
-				}
+			show := func(report reconcile.Report) error { return c.printRun(report, output) }
+			report, err := c.do(cmd.Context(), reconcile.Sync, show)
+			if err != nil && output == "json" && !isUsage(err) {
+				err = errors.Join(err, c.printJSON(report.Record))
 			}
 			if err != nil {
 				return err
-			}
-			if output == "text" {
-				fmt.Fprint(c.stdout(), term.Record(report.Record, c.style(listed)))
-				c.unrecorded(report)
 			}
 			return exit(report.Record.Exit)
 		},
@@ -65,4 +61,13 @@ per kind.
 	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it; it stands in the record")
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
+}
+
+func (c *cli) printRun(report reconcile.Report, output string) error {
+	if output == "json" {
+		return c.printJSON(report.Record)
+	}
+	_, err := fmt.Fprint(c.stdout(), term.Record(report.Record, c.style(listed)))
+	c.unrecorded(report)
+	return err
 }

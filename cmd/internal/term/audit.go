@@ -2,7 +2,6 @@ package term
 
 import (
 	"fmt"
-	"strings"
 
 	"tidemark.dev/tidemark/state"
 )
@@ -22,10 +21,8 @@ func Heading(r state.Record, style Style) string {
 		{"exit", fmt.Sprint(r.Exit)},
 		{"previous", r.Previous},
 	})
-	if r.Message != "" {
-		for line := range strings.SplitSeq(r.Message, "\n") {
-			p.line("%s", Escape(line))
-		}
+	for _, line := range lines(r.Message) {
+		p.line("%s", Escape(line))
 	}
 	p.line("")
 	return p.String()

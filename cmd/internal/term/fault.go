@@ -1,12 +1,10 @@
 package term
 
-import "strings"
-
 // Fault shows an error to people: what went wrong, in as many lines as it has,
 // and apart from it what to do.
 func Fault(err error, hint string, style Style) string {
 	p := &page{Style: style}
-	for i, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
+	for i, line := range lines(err.Error()) {
 		if i == 0 {
 			p.line("%s %s", p.Paint.as(red, "tidemark:"), Escape(line))
 			continue

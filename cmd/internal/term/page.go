@@ -22,18 +22,22 @@ type page struct {
 }
 
 func (p *page) line(format string, args ...any) {
-	fmt.Fprintf(p, format, args...)
+	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	p.WriteByte('\n')
 }
 
 // command gives a command line of Tidemark with the flags that find the ledger.
 func (p *page) command(words string) string {
-	verb, rest, _ := strings.Cut(words, " ")
-	line := "tidemark " + verb
-	if p.Flags != "" {
-		line += " " + p.Flags
+	return strings.TrimSpace("tidemark " + words + " " + p.Flags)
+}
+
+// lines gives the lines of a text, none for an empty one.
+func lines(text string) []string {
+	text = strings.TrimRight(text, "\n")
+	if text == "" {
+		return nil
 	}
-	return strings.TrimSpace(line + " " + rest)
+	return strings.Split(text, "\n")
 }
 
 // plural gives "1 object", "2 objects".

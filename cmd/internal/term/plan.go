@@ -94,7 +94,7 @@ func (p *page) plan(one plan.Plan) {
 	p.warnings("  ", one.Warnings)
 	approvable := false
 	for _, r := range one.Refusals {
-		p.line("  %s %s", p.Paint.as(red, "refused ("+Escape(r.Reason)+"):"), Escape(r.Message))
+		p.refusal(r.Reason, r.Message)
 		approvable = approvable || r.Approvable
 	}
 	if approvable {
@@ -150,22 +150,24 @@ func sign(action plan.Action) (mark, color string) {
 	return "=", dim
 }
 
-// explains says what to tell beside an object for an action that is not plain
-// from its mark.
-func explains(c plan.Change) string {
-	text := string(c.Action)
-	if c.Action == plan.HandOver && c.To != "" {
-		text += " to " + c.To
+// because says why a change is there and, where its mark does not tell, what it
+// does.
+func because(action plan.Action, reason plan.Reason) string {
+	switch action {
+	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
+		return string(reason)
+	case plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report:
 	}
-	if c.Reason != "" {
-		text += ": " + string(c.Reason)
-	}
-	return text
+	return string(action) + ", " + string(reason)
 }
 
 func (p *page) change(c plan.Change) {
 	mark, color := sign(c.Action)
-	p.line("  %s %s  %s", p.Paint.as(color, mark), Escape(c.ID.String()), p.Paint.as(dim, Escape("("+explains(c)+")")))
+	note := because(c.Action, c.Reason)
+	if c.To != "" {
+		note += ", to " + c.To
+	}
+	p.line("  %s %s  %s", p.Paint.as(color, mark), Escape(c.ID.String()), p.Paint.as(dim, Escape("("+note+")")))
 	for _, d := range c.Diff {
 		p.field(d)
 	}
@@ -189,7 +191,8 @@ func (p *page) field(d plan.FieldDiff) {
 	case isText(d.Old) || isText(d.New):
 		p.text(name, fmt.Sprint(d.Old), fmt.Sprint(d.New))
 	default:
-		p.line("      %s: %s → %s", name, p.Paint.as(red, value(d.Old)), p.Paint.as(green, value(d.New)))
+		old, now := values(d.Old, d.New)
+		p.line("      %s: %s → %s", name, p.Paint.as(red, old), p.Paint.as(green, now))
 	}
 }
 

@@ -38,11 +38,11 @@ const (
 func NewLine(w io.Writer, paint Paint, width func() int) *Line {
 	l := &Line{w: w, paint: paint, width: width, ended: make(chan struct{})}
 	l.drawing.Add(1)
-	go l.draw()
+	go l.keepDrawing()
 	return l
 }
 
-func (l *Line) draw() {
+func (l *Line) keepDrawing() {
 	defer l.drawing.Done()
 	ticker := time.NewTicker(cadence)
 	defer ticker.Stop()
@@ -51,15 +51,21 @@ func (l *Line) draw() {
 		case <-l.ended:
 			return
 		case <-ticker.C:
-			l.mu.Lock()
-			if l.event.Stage != "" {
-				l.frame++
-				l.drawn = true
-				fmt.Fprint(l.w, "\r\x1b[K"+l.content())
-			}
-			l.mu.Unlock()
+			l.Draw()
 		}
 	}
+}
+
+// Draw draws the line anew. It happens by itself several times a second.
+func (l *Line) Draw() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.event.Stage == "" {
+		return
+	}
+	l.frame++
+	l.drawn = true
+	fmt.Fprint(l.w, "\r\x1b[K"+l.content())
 }
 
 // Tell takes what happens now.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/state"
 )
@@ -59,14 +60,14 @@ func moved(app state.AppRecord) string {
 
 // appTrouble shows what stood in the way of an app.
 func (p *page) appTrouble(app state.AppRecord) {
-	if app.Message != "" {
-		for line := range strings.SplitSeq(app.Message, "\n") {
-			p.line("  %s", p.Paint.as(red, Escape(line)))
-		}
+	for _, line := range lines(app.Message) {
+		p.line("  %s", p.Paint.as(red, Escape(line)))
 	}
-	for _, r := range app.Refusals {
-		p.line("  %s %s", p.Paint.as(red, "refused ("+Escape(r.Reason)+"):"), Escape(r.Message))
+	listed, left := p.limited(len(app.Refusals))
+	for _, r := range app.Refusals[:listed] {
+		p.refusal(r.Reason, r.Message)
 	}
+	p.more(left)
 	for _, r := range app.Refusals {
 		if r.PlanHash != "" {
 			p.approve(r.PlanHash)
@@ -78,14 +79,28 @@ func (p *page) appTrouble(app state.AppRecord) {
 
 func (p *page) recorded(c state.Change) {
 	mark, color := sign(plan.Action(c.Action))
-	note := c.Action + ": " + c.Reason
-	if c.Outcome != "" {
-		note = c.Outcome + ", " + c.Reason
+	note := because(plan.Action(c.Action), plan.Reason(c.Reason))
+	if !expected(c) {
+		note = c.Outcome + ": " + note
 	}
 	p.line("  %s %s  %s", p.Paint.as(color, mark), Escape(c.ID.String()), p.Paint.as(dim, Escape("("+note+")")))
-	if c.Message != "" {
-		p.line("      %s", p.Paint.as(yellow, Escape(c.Message)))
+	for _, line := range lines(c.Message) {
+		p.line("      %s", p.Paint.as(yellow, Escape(line)))
 	}
+}
+
+func (p *page) refusal(reason, message string) {
+	p.line("  %s %s", p.Paint.as(red, "refused ("+Escape(reason)+"):"), Escape(message))
+}
+
+// expected says whether the outcome of a change says no more than its mark.
+func expected(c state.Change) bool {
+	switch apply.Verdict(c.Outcome) {
+	case "", apply.Created, apply.Changed, apply.Adopted, apply.Pruned, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+		return true
+	case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held:
+	}
+	return false
 }
 
 func counts(c state.Counts) string {

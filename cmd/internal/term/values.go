@@ -16,14 +16,30 @@ const (
 )
 
 // value shows one value of a field on one line.
-func value(v any) string {
+func value(v any) string { return Escape(shorten(written(v), widest)) }
+
+// written gives a value as JSON.
+func written(v any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		return Escape(shorten(fmt.Sprint(v), widest))
+		return fmt.Sprint(v)
 	}
-	return Escape(shorten(strings.TrimSuffix(out.String(), "\n"), widest))
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// values shows two values; of long ones, the part in which they differ.
+func values(old, now any) (shownOld, shownNow string) {
+	a, b := []rune(written(old)), []rune(written(now))
+	same := 0
+	for same < len(a) && same < len(b) && a[same] == b[same] {
+		same++
+	}
+	if start := same - widest/4; start > 0 && max(len(a), len(b)) > widest {
+		return Escape(shorten("…"+string(a[start:]), widest)), Escape(shorten("…"+string(b[start:]), widest))
+	}
+	return Escape(shorten(string(a), widest)), Escape(shorten(string(b), widest))
 }
 
 // shorten cuts a text after a number of characters.

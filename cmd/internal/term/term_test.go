@@ -1,0 +1,230 @@
+package term_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+
+func id(kind, name string) object.ID {
+	group := map[string]string{"Deployment": "apps"}[kind]
+	return object.ID{Group: group, Kind: kind, Namespace: "shop", Name: name}
+}
+
+// revision has a subject that would paint the terminal, if it could.
+func revision() *state.Revision {
+	return &state.Revision{
+		Repo: "https://example.com/shop", Ref: "refs/heads/main", Commit: "0123456789abcdef0123456789abcdef01234567",
+		Subject: "feat: \x1b[31mred\x1b[0m \u202ereversed",
+	}
+}
+
+func plans() []plan.Plan {
+	return []plan.Plan{{
+		App: "web", Hash: strings.Repeat("ab", 32), Unchanged: 40,
+		Changes: []plan.Change{
+			{ID: id("ConfigMap", "new"), Action: plan.Create, Reason: plan.ReasonNew},
+			{ID: id("Deployment", "web"), Action: plan.Update, Reason: plan.ReasonDrift, Losers: []string{"kubectl-edit: .spec.replicas"}, Diff: []plan.FieldDiff{
+				{Path: "spec.replicas", Old: int64(3), New: int64(2)},
+				{Path: "spec.template.spec.containers[name=web].image", Old: strings.Repeat("x", 150) + ":1", New: strings.Repeat("x", 150) + ":2"},
+				{Path: "metadata.labels[evil]", Old: nil, New: "\x1b]0;title\x07"},
+				{Path: "metadata.labels[old]", Old: "gone"},
+			}},
+			{ID: id("ConfigMap", "text"), Action: plan.Update, Reason: plan.ReasonDesired, Diff: []plan.FieldDiff{
+				{Path: "data[app.yaml]", Old: "a: 1\nb: 2\nc: 3\nd: 4\n", New: "a: 1\nb: two\nc: 3\nd: four\n"},
+			}},
+			{ID: id("Secret", "key"), Action: plan.Update, Reason: plan.ReasonDesired, Diff: []plan.FieldDiff{{Path: "data.password", Masked: true}}},
+			{ID: id("Service", "theirs"), Action: plan.Adopt, Reason: plan.ReasonUnmanaged, Note: "not validated: a webhook cannot do dry runs"},
+			{ID: id("ConfigMap", "later"), Action: plan.Defer, Reason: plan.ReasonNoKind},
+			{ID: id("ConfigMap", "moved"), Action: plan.HandOver, Reason: plan.ReasonWanted, To: "db"},
+			{ID: id("ConfigMap", "kept"), Action: plan.Keep, Reason: plan.ReasonOptedOut},
+			{ID: id("ConfigMap", "old"), Action: plan.Prune, Reason: plan.ReasonRemoved},
+		},
+		Refusals: []plan.Refusal{{Reason: "budget", Message: "6 of the app's 20 live objects would be pruned, and the budget is 5", Approvable: true}},
+		Warnings: []string{"the chart is deprecated"},
+	}}
+}
+
+func TestPlans(t *testing.T) {
+	record := state.Record{Apps: []state.AppRecord{
+		{Name: "web", Verdict: state.Refused, Revision: revision()},
+		{Name: "db", Verdict: state.Failed, Message: "render: nowhere: is not in the repository"},
+	}, Warnings: []string{"the app old left the configuration: its objects stay as they are"}}
+	golden(t, "plan.txt", term.Plans(record, plans(), term.Style{Flags: "--config prod.yaml"}))
+	golden(t, "plan-color.txt", term.Plans(record, plans(), term.Style{Paint: term.NewPaint(true)}))
+}
+
+func record() state.Record {
+	return state.Record{
+		Format: 1, Seq: 42, Run: "01JD8Z5T3M2Q8V6W0X9Y7A4B1C", Trigger: "schedule", Actor: "ci\x1b[1m", Tool: "tidemark v1", Epoch: 7, Exit: 11,
+		Started: now, Finished: now.Add(90 * time.Second), Verdict: state.Partial, Previous: "fe", Lineage: "11",
+		Interrupted: []string{"01JD8Z0000000000000000000A"}, Message: "two\nlines",
+		Apps: []state.AppRecord{
+			{
+				Name: "web", Verdict: state.Partial, Revision: revision(), From: "fedcba9876543210", Counts: state.Counts{Created: 1, Pruned: 1, Failed: 1, Unchanged: 40},
+				Changes: []state.Change{
+					{ID: id("ConfigMap", "a"), Action: "create", Reason: "new", Outcome: "created"},
+					{ID: id("ConfigMap", "b"), Action: "prune", Reason: "removed", Outcome: "pruned"},
+					{ID: id("ConfigMap", "c"), Action: "change", Reason: "desired", Outcome: "changed"},
+					{ID: id("Deployment", "d"), Action: "change", Reason: "drift", Outcome: "failed", Message: "the server said no\x1b[2J\nand why"},
+				},
+			},
+			{Name: "db", Verdict: state.Refused, Refusals: []state.Refusal{
+				{Reason: "protected", Message: "Namespace shop would be pruned", PlanHash: strings.Repeat("cd", 32)},
+				{Reason: "budget", Message: "too many", PlanHash: strings.Repeat("cd", 32)},
+			}},
+			{Name: "chart", Verdict: state.Unchanged, Chart: &state.Chart{Name: "pg", Version: "1.2.3"}, Counts: state.Counts{Unchanged: 3}},
+		},
+		Cost: state.Cost{Seconds: 90},
+	}
+}
+
+func TestRecord(t *testing.T) {
+	golden(t, "record.txt", term.Heading(record(), term.Style{})+term.Record(record(), term.Style{Limit: 2, Flags: "--state ./s"}))
+}
+
+func TestStatus(t *testing.T) {
+	newest := record()
+	head := state.Head{
+		Seq: 9, Lease: state.Lease{Run: "01JD", Holder: "root@host", Free: false, Renewed: now},
+		Audit: state.Audit{Seq: 42, Verdict: state.Partial, Finished: now.Add(-3 * time.Hour), Folded: &state.Folded{Runs: 12}},
+		Apps: map[string]state.App{
+			"web": {Revision: &state.Revision{Ref: "refs/tags/v1", Commit: "0123456789abcdef", Subject: "first"}, Health: "healthy"},
+			"db":  {Approval: &state.Approval{Actor: "me", Reason: "because", PlanHash: "other"}, Pin: &state.Pin{Reason: "incident"}},
+		},
+	}
+	golden(t, "status.txt", term.Status{Head: head, Newest: &newest, Now: now}.Text(term.Style{}))
+	golden(t, "history.txt", term.History([]state.Record{newest, {Seq: 41, Finished: now, Verdict: state.Unchanged, Folded: &state.Folded{Runs: 3}}}, term.Style{}))
+	if got, want := (term.Status{}).Text(term.Style{}), "no run yet\n"; got != want {
+		t.Errorf("status of an empty ledger: got %q, want %q", got, want)
+	}
+}
+
+// No control character of a repository reaches a terminal, whatever is shown.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	shown := map[string]string{
+		"plan":    term.Plans(state.Record{Apps: []state.AppRecord{{Name: "web", Revision: revision()}}}, plans(), term.Style{}),
+		"record":  term.Heading(record(), term.Style{}) + term.Record(record(), term.Style{}),
+		"history": term.History([]state.Record{record()}, term.Style{}),
+		"fault":   term.Fault(errors.New("a\x1b[2J\r\nb\u202e"), "", term.Style{}),
+	}
+	for name, text := range shown {
+		for _, bad := range []string{"\x1b", "\x07", "\r", "\u202e"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s shows %q: %q", name, bad, text)
+			}
+		}
+	}
+}
+
+func TestEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ünïcode → 日本": "plain ünïcode → 日本",
+		"a\nb\tc":            `a\nb\tc`,
+		"\x1b[31m":           `\x1b[31m`,
+		"\u202eabc\u2066":    `\u202eabc\u2066`,
+		"\u200b":             `\u200b`,
+		"\xff":               `\ufffd`,
+		"\u0085":             `\u0085`,
+	} {
+		if got := term.Escape(in); got != want {
+			t.Errorf("Escape(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestRedactor(t *testing.T) {
+	var r term.Redactor
+	r.Add("hunter2 &more", "abc", "", "-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----\n")
+	for in, want := range map[string]string{
+		"pass hunter2 &more!":    "pass (redacted)!",
+		"?p=hunter2+%26more":     "?p=(redacted)",
+		"abc stays":              "abc stays",
+		"key MIIEvQIBADAN in it": "key (redacted) in it",
+		"b64 " + base64.StdEncoding.EncodeToString([]byte("hunter2 &more")): "b64 (redacted)",
+	} {
+		if got := r.Text(in); got != want {
+			t.Errorf("Text(%q): got %q, want %q", in, got, want)
+		}
+	}
+	var out bytes.Buffer
+	if n, err := r.Writer(&out).Write([]byte("hunter2 &more")); n != 13 || err != nil || out.String() != "(redacted)" {
+		t.Errorf("Write: got %d, %v and %q", n, err, out.String())
+	}
+}
+
+func TestLog(t *testing.T) {
+	var out bytes.Buffer
+	log := term.NewLog(&out, "01JD", func() time.Time { return now })
+	change := plan.Change{ID: id("ConfigMap", "a"), Action: plan.Create, Reason: plan.ReasonNew}
+	log.Tell(reconcile.Event{Stage: "load"})
+	log.Tell(reconcile.Event{Stage: "apply", App: "web", Change: &change, Outcome: "created", Done: 1, Total: 2})
+	log.Tell(reconcile.Event{Stage: "apply", App: "web", Change: &change, Outcome: "failed", Message: "no", Done: 2, Total: 2})
+	log.End(record())
+	log.Fault(errors.New("broken"), "mend it")
+	for line := range strings.Lines(out.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON: %q", line)
+		}
+	}
+	golden(t, "log.jsonl", out.String())
+}
+
+// The line is drawn over and over, and nothing of it stays.
+func TestLine(t *testing.T) {
+	var out bytes.Buffer
+	line := term.NewLine(&out, term.Paint{}, func() int { return 60 })
+	change := plan.Change{ID: id("ConfigMap", "a-name-that-is-much-too-long-for-the-width-of-this-terminal")}
+	line.Tell(reconcile.Event{Stage: "apply", App: "web", Change: &change, Done: 5, Total: 10, Message: "x\ny"})
+	line.Draw()
+	line.End(state.Record{})
+	got := out.String()
+	if !strings.Contains(got, "apply  web  ██████████░░░░░░░░░░  5/10") || !strings.HasSuffix(got, "\r\x1b[K") {
+		t.Errorf("drawn: %q", got)
+	}
+	if strings.Contains(got, "\n") {
+		t.Errorf("more than one line: %q", got)
+	}
+	for frame := range strings.SplitSeq(got, "\r\x1b[K") {
+		if n := len([]rune(frame)); n > 60 {
+			t.Errorf("%d characters wide: %q", n, frame)
+		}
+	}
+}
