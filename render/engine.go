@@ -141,6 +141,7 @@ func (out *output) helm(ctx context.Context, request Request, reads *source.Reco
 		Options:      request.Spec.Helm,
 		Capabilities: request.Capabilities,
 		Charts:       request.Charts,
+		Now:          request.Now,
 	})
 	out.objects, out.varying = rendered.Objects, rendered.Varying
 	out.warnings = append(out.warnings, rendered.Warnings...)

@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tidemark.dev/tidemark/render/helm"
 	"tidemark.dev/tidemark/render/kustomize"
@@ -81,6 +82,9 @@ type Request struct {
 	Capabilities helm.Capabilities
 	// Charts fetches Helm charts from elsewhere; nil means no network.
 	Charts *helm.Charts
+	// Now is the time that Helm's templates see; the zero value is 1970-01-01.
+	// What hangs on it is in Varying.
+	Now time.Time
 }
 
 // Result is a rendered app.

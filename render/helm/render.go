@@ -200,7 +200,7 @@ func once(ctx context.Context, c *v2.Chart, top common.Values, request Request, 
 	var objects []object.Object
 	var errs []error
 	decode := func(file string, data []byte) {
-		found, err := object.Decode(file, data)
+		found, err := object.DecodeTemplate(file, data)
 		objects, errs = append(objects, found...), append(errs, err)
 	}
 	if include := request.Options.IncludeCRDs; include == nil || *include {

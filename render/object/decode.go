@@ -22,12 +22,18 @@ import (
 // it. A document that is not a Kubernetes object is ErrNotObject. When there is
 // an error, the objects that could be read are given all the same: a caller
 // that uses them must report the error.
-func Decode(file string, data []byte) ([]Object, error) {
+func Decode(file string, data []byte) ([]Object, error) { return decode(file, data, true) }
+
+// DecodeTemplate is Decode for what a chart's template gave: of a key that
+// occurs twice in a mapping the last one wins, as Helm has it.
+func DecodeTemplate(file string, data []byte) ([]Object, error) { return decode(file, data, false) }
+
+func decode(file string, data []byte, strict bool) ([]Object, error) {
 	data, err := text(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	documents := decodeStream(path.Ext(file) == ".json", data)
+	documents := decodeStream(path.Ext(file) == ".json", data, strict)
 	var objects []Object
 	var errs []error
 	for i, d := range documents {
@@ -76,14 +82,14 @@ type document struct {
 // decodeStream tells JSON from YAML as kubectl does, by the first character: a
 // YAML flow mapping begins with a brace too, so what is no JSON is YAML, unless
 // the file is named .json.
-func decodeStream(named bool, data []byte) []document {
+func decodeStream(named bool, data []byte, strict bool) []document {
 	if first := bytes.TrimLeft(data, " \t\r\n"); len(first) > 0 && (first[0] == '{' || first[0] == '[') {
 		documents, isJSON := decodeJSON(data)
 		if isJSON || named {
 			return documents
 		}
 	}
-	return decodeYAML(data)
+	return decodeYAML(data, strict)
 }
 
 // objects gives the objects of one document; the errors come without origin.

@@ -194,3 +194,19 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeTemplateLetsTheLastOfTwoKeysWin(t *testing.T) {
+	t.Parallel()
+	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  key: first\n  key: last\n"
+	if _, err := object.Decode("cm.yaml", []byte(text)); err == nil {
+		t.Error("Decode took a key that occurs twice")
+	}
+	objects, err := object.DecodeTemplate("cm.yaml", []byte(text))
+	if err != nil || len(objects) != 1 {
+		t.Fatalf("DecodeTemplate = %v, %v; want one object", objects, err)
+	}
+	data, _ := objects[0].Content()["data"].(map[string]any)
+	if data["key"] != "last" {
+		t.Errorf("data.key = %v, want last", data["key"])
+	}
+}

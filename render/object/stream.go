@@ -14,9 +14,10 @@ import (
 
 // decodeYAML reads the documents of a YAML stream. After an error in the syntax
 // nothing can be read any more; after one in the values the stream goes on.
-func decodeYAML(data []byte) []document {
-	documents := decodeValues(data, true)
-	if !bytes.Contains(data, []byte("<<")) {
+// Strict refuses a key that occurs twice in a mapping.
+func decodeYAML(data []byte, strict bool) []document {
+	documents := decodeValues(data, strict)
+	if !strict || !bytes.Contains(data, []byte("<<")) {
 		return documents
 	}
 	// The strict decoder takes a key that overrides a merged one (<<: *base)

@@ -72,7 +72,7 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 	}
 	request := render.Request{
 		App: a.app.Name, Tree: revision.Tree, Path: a.app.Source.Path, Namespace: a.app.Namespace, Spec: spec,
-		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts,
+		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts, Now: a.session.env.Now(),
 	}
 	result, err := render.Render(ctx, request)
 	if extra := a.session.settings.APIVersions; len(extra) > 0 && result.Engine == render.EngineHelm {
