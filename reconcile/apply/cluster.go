@@ -28,7 +28,7 @@ type Cluster interface {
 	// Metadata reads the metadata of one object.
 	Metadata(ctx context.Context, id object.ID, version string) (plan.Meta, error)
 	// Established waits until the CustomResourceDefinitions of these names are
-	// served, and renews what is known of the server's kinds.
+	// served or the context ends, and renews what is known of the server's kinds.
 	Established(ctx context.Context, names []string) error
 }
 

@@ -63,20 +63,28 @@ func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result
 	d := doer{cluster: cluster, work: work, options: options}
 	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
 	for _, phase := range phases(work.Plan.Changes) {
-		hold := work.Plan.Changes[phase.from].Action == plan.Prune && !applied(result.Outcomes[:phase.from])
+		hold := ""
+		if work.Plan.Changes[phase.from].Action == plan.Prune {
+			hold = undone(result.Outcomes[:phase.from])
+		}
 		d.phase(ctx, work.Plan.Changes[phase.from:phase.to], result.Outcomes[phase.from:phase.to], hold)
 	}
 	return result
 }
 
-// applied says whether every apply so far succeeded.
-func applied(outcomes []Outcome) bool {
+// undone says why nothing more may be pruned: something that comes before did
+// not succeed. It is empty when everything did.
+func undone(outcomes []Outcome) string {
 	for _, o := range outcomes {
-		if !o.Verdict.Done() {
-			return false
+		switch {
+		case o.Verdict.Done():
+		case o.Change.Action == plan.Prune:
+			return "what is to be pruned first could not be"
+		default:
+			return "not everything of the app could be applied"
 		}
 	}
-	return true
+	return ""
 }
 
 type span struct{ from, to int }
@@ -100,8 +108,9 @@ type doer struct {
 	options Options
 }
 
-// phase carries out changes[i] into outcomes[i], side by side.
-func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold bool) {
+// phase carries out changes[i] into outcomes[i], side by side; or none of them,
+// when hold says why.
+func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold string) {
 	var group errgroup.Group
 	width := d.options.Width
 	if width == 0 {
@@ -110,8 +119,8 @@ func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outc
 	group.SetLimit(width)
 	for i, change := range changes {
 		group.Go(func() error {
-			outcome := Outcome{Change: change, Verdict: Held, Message: "not everything of the app could be applied"}
-			if !hold {
+			outcome := Outcome{Change: change, Verdict: Held, Message: hold}
+			if hold == "" {
 				outcome = d.change(ctx, change)
 			}
 			outcomes[i] = outcome
@@ -126,25 +135,26 @@ func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outc
 }
 
 // establish waits until the definitions of a phase are served, since what comes
-// after may be of their kinds.
+// after may be of their kinds. One that is not in time has failed.
 func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []Outcome) {
 	var names []string
+	var waiting []int
 	for i, c := range changes {
 		if c.ID.Kind == "CustomResourceDefinition" && c.Action != plan.Prune && outcomes[i].Verdict.Done() && outcomes[i].Meta.UID != "" {
-			names = append(names, c.ID.Name)
+			names, waiting = append(names, c.ID.Name), append(waiting, i)
 		}
 	}
 	if len(names) == 0 || d.options.Gate() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, establishTime)
+	bounded, cancel := context.WithTimeout(ctx, establishTime)
 	defer cancel()
-	if err := d.cluster.Established(ctx, names); err != nil {
-		for i := range outcomes {
-			if outcomes[i].Change.ID.Kind == "CustomResourceDefinition" && outcomes[i].Verdict.Done() {
-				outcomes[i].Verdict, outcomes[i].Message = Failed, err.Error()
-			}
-		}
+	err := d.cluster.Established(bounded, names)
+	if err == nil || ctx.Err() != nil {
+		return // of a run that ends, nothing comes after
+	}
+	for _, i := range waiting {
+		outcomes[i].Verdict, outcomes[i].Message = Failed, err.Error()
 	}
 }
 
@@ -186,9 +196,8 @@ func Noted(c plan.Change) (Outcome, bool) {
 			o.Verdict = Failed
 		}
 	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
-		return Outcome{}, false
 	}
-	return o, true
+	return o, o.Verdict != ""
 }
 
 // send asks the gate, sends, and sends again while the server is busy.

@@ -46,6 +46,7 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 	}
 	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
 	seen := d.work.Live[c.ID].Meta
+	d.options.Applied.add(c.UID) // before it is sent: the answer may be lost
 	if seen.ClientSideApplied {
 		err := d.retry(ctx, c, seen, &at, func() error {
 			meta, err := d.cluster.Migrate(ctx, c.ID, c.Version, at)
@@ -66,7 +67,6 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 	if err != nil {
 		return d.unsettled(c, err)
 	}
-	d.options.Applied.add(meta.UID)
 	return Outcome{Change: c, Verdict: done, Meta: meta}
 }
 
@@ -84,18 +84,23 @@ func (d *doer) prune(ctx context.Context, c plan.Change) Outcome {
 		return d.unsettled(c, err)
 	}
 	meta, err := d.read(ctx, c)
-	return Outcome{Change: c, Verdict: Pruned, Gone: errors.Is(err, ErrNotFound), Meta: meta}
+	if errors.Is(err, ErrNotFound) || err == nil && meta.UID != c.UID {
+		return Outcome{Change: c, Verdict: Pruned, Gone: true}
+	}
+	return Outcome{Change: c, Verdict: Pruned, Meta: meta}
 }
 
 // errMoved says that an object is not as the plan saw it.
 var errMoved = errors.New("it changed since the plan was made; the next run plans anew")
 
 // retry sends a request with a precondition; when only noise moved the
-// resourceVersion, it sends it again with the new one.
+// resourceVersion, it sends it again with the new one. A conflict about fields
+// stays one.
 func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Target, request func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := d.send(ctx, request)
-		if !errors.Is(err, ErrConflict) || attempt == attempts {
+		var fields *FieldConflictError
+		if !errors.Is(err, ErrConflict) || errors.As(err, &fields) || attempt == attempts {
 			return err
 		}
 		now, readErr := d.read(ctx, c)
@@ -103,7 +108,7 @@ func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Tar
 			return readErr
 		}
 		if now.ResourceVersion == at.ResourceVersion {
-			return err // the conflict is about fields, not about the version
+			return err // the conflict is about something else
 		}
 		if !noise(c, seen, now) {
 			return errMoved

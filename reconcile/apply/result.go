@@ -43,8 +43,8 @@ type Outcome struct {
 	// Meta is what the server answered last about the object, zero when it
 	// answered nothing or the object is gone.
 	Meta plan.Meta `json:"-"`
-	// Gone: a pruned object was seen to be absent; else its finalizers still
-	// hold it.
+	// Gone: a pruned object was seen to be absent, or replaced by another one;
+	// else its finalizers still hold it.
 	Gone bool `json:"gone,omitempty"`
 }
 
@@ -76,7 +76,7 @@ func (v Verdict) Done() bool {
 	return false
 }
 
-// Applied remembers the UIDs that one run applied, over all its apps: such an
+// Applied remembers the UIDs that one run applied, or tried to, over all its apps: such an
 // object is never deleted in the same run, even under another name of its kind
 // (an Ingress is served in two API groups). It is safe for concurrent use.
 type Applied struct {
