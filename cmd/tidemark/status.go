@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,9 +27,14 @@ func (c *cli) reading(cmd *cobra.Command, read func(context.Context, *state.Ledg
 
 // standing is what status -o json prints.
 type standing struct {
-	Head   state.Head    `json:"head"`
+	Head state.Head `json:"head"`
+	// Newest is the newest record, null when there is none.
 	Newest *state.Record `json:"newest"`
 }
+
+// looked is how many records status looks through for the newest word on each
+// app.
+const looked = 20
 
 func (c *cli) status() *cobra.Command {
 	var output string
@@ -43,14 +47,22 @@ last run went, who holds the lease, which plans wait for approval.`,
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.reading(cmd, func(ctx context.Context, ledger *state.Ledger) error {
-				head, newest, err := newestRecord(ctx, ledger)
+				head, err := ledger.Load(ctx)
+				if err != nil {
+					return err
+				}
+				records, err := ledger.History(ctx, looked)
 				if err != nil {
 					return err
 				}
 				if output == "json" {
-					return c.printJSON(standing{Head: head, Newest: newest})
+					now := standing{Head: head}
+					if len(records) > 0 {
+						now.Newest = &records[0]
+					}
+					return c.printJSON(now)
 				}
-				_, err = fmt.Fprint(c.stdout(), term.Status{Head: head, Newest: newest, Now: c.env.Now()}.Text(c.style(0)))
+				_, err = fmt.Fprint(c.stdout(), term.Status{Head: head, Records: records, Now: c.env.Now()}.Text(c.style(0)))
 				return err
 			})
 		},
@@ -58,19 +70,6 @@ last run went, who holds the lease, which plans wait for approval.`,
 	c.stateFlags(cmd)
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
-}
-
-// newestRecord reads the head and the newest record, if there is one.
-func newestRecord(ctx context.Context, ledger *state.Ledger) (state.Head, *state.Record, error) {
-	head, err := ledger.Load(ctx)
-	if err != nil || head.Audit.Seq == 0 {
-		return head, nil, err
-	}
-	record, _, err := ledger.ReadRecord(ctx, head, head.Audit.Seq)
-	if errors.Is(err, state.ErrNotFound) {
-		return head, nil, nil
-	}
-	return head, &record, err
 }
 
 func (c *cli) history() *cobra.Command {

@@ -14,9 +14,9 @@ import (
 // Status is what a ledger's head tells people, with what waits for approval.
 type Status struct {
 	Head state.Head
-	// Newest is the newest record, nil when there is none.
-	Newest *state.Record
-	Now    time.Time
+	// Records are the newest ones, newest first.
+	Records []state.Record
+	Now     time.Time
 }
 
 // Text shows the status: the apps, what waits, who holds the lease.
@@ -48,16 +48,11 @@ func (s Status) Text(style Style) string {
 }
 
 func (p *page) apps(s Status) {
-	verdicts := map[string]state.Verdict{}
-	if s.Newest != nil {
-		for _, app := range s.Newest.Apps {
-			verdicts[app.Name] = app.Verdict
-		}
-	}
+	last := s.last()
 	rows := [][]string{{"APP", "REVISION", "LAST RUN", "HEALTH", ""}}
 	for _, name := range slices.Sorted(maps.Keys(s.Head.Apps)) {
 		app := s.Head.Apps[name]
-		rows = append(rows, []string{name, applied(app), string(verdicts[name]), app.Health, notes(app)})
+		rows = append(rows, []string{name, applied(app), string(last[name].Verdict), app.Health, notes(app)})
 	}
 	p.table(rows)
 }
@@ -83,17 +78,29 @@ func notes(app state.App) string {
 	return strings.Join(list, "; ")
 }
 
-// waiting shows the plans that the newest record says wait for approval.
-func (p *page) waiting(s Status) {
-	if s.Newest == nil {
-		return
+// last gives the newest word on each app. The record of an approval says nothing
+// of how the app is.
+func (s Status) last() map[string]state.AppRecord {
+	last := map[string]state.AppRecord{}
+	for _, r := range s.Records {
+		for _, app := range r.Apps {
+			if _, known := last[app.Name]; !known && app.Verdict != state.Waiting {
+				last[app.Name] = app
+			}
+		}
 	}
-	for _, app := range s.Newest.Apps {
-		for _, r := range app.Refusals {
-			if approval := s.Head.Apps[app.Name].Approval; r.PlanHash == "" || approval != nil && approval.PlanHash == r.PlanHash {
+	return last
+}
+
+// waiting shows the plans that were refused last and are not approved yet.
+func (p *page) waiting(s Status) {
+	last := s.last()
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		for _, r := range last[name].Refusals {
+			if approval := s.Head.Apps[name].Approval; r.PlanHash == "" || approval != nil && approval.PlanHash == r.PlanHash {
 				continue
 			}
-			p.line("%s %s: %s", p.Paint.as(yellow, "waits for approval:"), Escape(app.Name), Escape(r.Message))
+			p.line("%s %s: %s", p.Paint.as(yellow, "waits for approval:"), Escape(name), Escape(r.Message))
 			p.approve(r.PlanHash)
 			break
 		}
