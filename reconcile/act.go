@@ -111,7 +111,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	var objects []object.Object
 	for _, id := range ids {
 		if o, ok := a.want.Get(id); ok {
-			objects = append(objects, r.rescope(l, o))
+			objects = append(objects, r.rescope(l, a, o))
 		}
 	}
 	part := *a
@@ -153,11 +153,11 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	return nil
 }
 
-// rescope corrects an object's namespace by what the server now says of its
-// kind.
-func (r *runner) rescope(l *ledger, o object.Object) object.Object {
+// rescope corrects an object's namespace, and the mark that names it, by what
+// the server now says of its kind.
+func (r *runner) rescope(l *ledger, a *app, o object.Object) object.Object {
 	if kind := l.kinds.Served[o.ID.GroupKind()]; !kind.Namespaced && o.ID.Namespace != "" {
-		return o.WithNamespace("")
+		return mark(o.WithNamespace(""), l.label, a.Name)
 	}
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,4 +120,72 @@ func (w *world) inventory(app string) state.Inventory {
 		w.t.Fatal(err)
 	}
 	return inventory
+}
+
+// What one app adopted stays protected when another one takes it over.
+func TestRunHandsProtectionOver(t *testing.T) {
+	t.Parallel()
+	old, young := newApp(t, "old"), newApp(t, "young")
+	old.makeNamespace(t)
+	old.makeConfigMap(t, "found", "")
+	delete(old.files, "namespace.yaml")
+	old.configMap("found", "1")
+	old.configMap("own", "1")
+	young.configMap("own", "1")
+	w := newWorld(t, old, young)
+	w.sync(0)
+
+	young.files["found.yaml"] = old.files["found.yaml"]
+	delete(old.files, "found.yaml")
+	w.sync(0)
+	delete(young.files, "found.yaml")
+	report := w.sync(10)
+	if text := show(report); !strings.Contains(text, "existed before") {
+		t.Errorf("got %s, want the adopted object protected in its new app too", text)
+	}
+	if got := old.get(t, "found"); got != "1" {
+		t.Error("the adopted object was pruned without approval")
+	}
+}
+
+// Two apps that live in one namespace, and both ask for it.
+func TestRunSharesANamespaceThatIsOnlyCreated(t *testing.T) {
+	t.Parallel()
+	one, two := newApp(t, "one"), newApp(t, "two")
+	two.app.Namespace = one.app.Namespace
+	for _, a := range []*repo{one, two} {
+		a.app.CreateNamespace = true
+		delete(a.files, "namespace.yaml")
+		a.configMap(a.app.Name, "1")
+	}
+	w := newWorld(t, one, two)
+	report := w.sync(0)
+	if got := report.Record.Apps; got[0].Counts.Created != 2 || got[1].Counts.Created != 1 {
+		t.Errorf("got %s, want the namespace made by the first app", show(report))
+	}
+	two.configMap("more", "1")
+	w.sync(0)
+	again := w.sync(0)
+	if again.Record.Verdict != state.Unchanged {
+		t.Errorf("got %s, want nothing to do", show(again))
+	}
+	// One of them alone.
+	two.configMap("more", "2")
+	job := w.open()
+	job.Only = []string{"two"}
+	w.run(job, 0)
+}
+
+// A kind whose scope is learned only while the run is under way.
+func TestRunMarksADeferredObjectByItsRealName(t *testing.T) {
+	t.Parallel()
+	user, operator := newApp(t, "user"), newApp(t, "operator")
+	operator.files["crd.yaml"] = strings.Replace(definition("scope.example.com"), "scope: Namespaced", "scope: Cluster", 1)
+	user.files["tide.yaml"] = tide("scope.example.com", user.app.Namespace)
+	w := newWorld(t, user, operator)
+	w.sync(0)
+	answer, err := server.Get(t.Context(), "/apis/scope.example.com/v1/tides/high")
+	if want := `"tidemark.dev/id":"scope.example.com/Tide//high"`; err != nil || !strings.Contains(string(answer), want) {
+		t.Errorf("object = %s, %v; want %s in it", answer, err, want)
+	}
 }
