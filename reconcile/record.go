@@ -24,6 +24,10 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 	var codes []int
 	for _, a := range apps {
 		entry, code := a.record(r.job.Mode)
+		if end := exitOf(cause); entry.Verdict == state.Interrupted && end != ExitOK && end != ExitLost && end != ExitInterrupted {
+			// The run failed before it reached the app: nobody interrupted it.
+			entry.Verdict, code = state.Failed, end
+		}
 		rec.Apps = append(rec.Apps, entry)
 		codes = append(codes, code)
 	}
