@@ -101,8 +101,14 @@ func TestDoKeepsThePhasesApart(t *testing.T) {
 	t.Parallel()
 	// As plan.Make orders them; side by side within a phase.
 	order := [][]string{
-		{"apply crd-a", "apply crd-b"}, {"establish crd-a,crd-b"}, {"apply space"}, {"apply one", "apply two"}, {"apply web"},
-		{"delete old-hook"}, {"delete old-web"}, {"delete old-one"},
+		{"apply crd-a", "apply crd-b"},
+		{"establish crd-a,crd-b"},
+		{"apply space"},
+		{"apply one", "apply two"},
+		{"apply web"},
+		{"delete old-hook"},
+		{"delete old-web"},
+		{"delete old-one"},
 	}
 	w := newWork(t).create(definition("crd-a"), definition("crd-b"), id("/Namespace//space"), config("one"), config("two"), id("apps/Deployment/shop/web"))
 	w.prune(id("admissionregistration.k8s.io/ValidatingWebhookConfiguration//old-hook"), id("apps/Deployment/shop/old-web"), config("old-one"))
