@@ -55,7 +55,7 @@ func (c *cli) printObjects(rendered []app.RenderedApp) error {
 	var out bytes.Buffer
 	for _, one := range rendered {
 		for _, warning := range one.Warnings {
-			fmt.Fprintf(c.stderr(), "tidemark: warning: %s: %s\n", term.Escape(one.Name), term.Escape(warning))
+			c.say(fmt.Sprintf("tidemark: warning: %s: %s\n", term.Escape(one.Name), term.Escape(warning)))
 		}
 		for _, o := range one.Set.Objects() {
 			data, err := o.JSON()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,11 +41,14 @@ func run(ctx context.Context, args []string, env app.Env) int {
 func (c *cli) stdout() io.Writer { return c.redactor.Writer(c.env.Stdout) }
 func (c *cli) stderr() io.Writer { return c.redactor.Writer(c.env.Stderr) }
 
+// say tells people something. That nobody hears it is no reason to end a run.
+func (c *cli) say(text string) { _, _ = io.WriteString(c.stderr(), text) }
+
 // complain shows an error and what to do about it: to people in words, to
 // others as a line of JSON.
 func (c *cli) complain(err error) {
 	if c.env.Terminal || isUsage(err) {
-		fmt.Fprint(c.stderr(), term.Fault(err, hint(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
+		c.say(term.Fault(err, hint(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 		return
 	}
 	term.NewLog(c.stderr(), "", c.env.Now).Fault(err, hint(err))
@@ -139,10 +143,8 @@ func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 
 // oneOf refuses a word that is not on a list.
 func oneOf(flag, word string, words []string) error {
-	for _, w := range words {
-		if w == word {
-			return nil
-		}
+	if slices.Contains(words, word) {
+		return nil
 	}
 	return &app.UsageError{Message: fmt.Sprintf("--%s is %q, not %s", flag, word, strings.Join(words, ", "))}
 }

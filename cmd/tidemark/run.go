@@ -105,14 +105,14 @@ func (c *cli) advise(session *app.Session, report reconcile.Report, err error) {
 	}
 	style := term.Style{Paint: term.NewPaint(c.env.ErrColor)}
 	if err != nil {
-		fmt.Fprint(c.stderr(), term.Fault(err, hint(err), style))
+		c.say(term.Fault(err, hint(err), style))
 		return
 	}
 	told := map[string]bool{"": true}
 	for _, fault := range session.Faults() {
 		if text := hint(fault); !told[text] && report.Record.Exit != 0 {
 			told[text] = true
-			fmt.Fprint(c.stderr(), term.Hint(text, style))
+			c.say(term.Hint(text, style))
 		}
 	}
 }
@@ -151,7 +151,7 @@ func (c *cli) unrecorded(report reconcile.Report) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(c.stderr(), "tidemark: this run could leave no record; it is: %s\n", data)
+	c.say(fmt.Sprintf("tidemark: this run could leave no record; it is: %s\n", data))
 }
 
 // exit ends a command with a code.

@@ -60,8 +60,17 @@ func golden(t *testing.T, name, got string) {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{
-		{"--help"}, {"sync", "--help"}, {"plan", "--help"}, {"approve", "--help"}, {"render", "--help"},
-		{"status", "--help"}, {"history", "--help"}, {"audit", "--help"}, {"audit", "show", "--help"}, {"audit", "verify", "--help"}, {"version", "--help"},
+		{"--help"},
+		{"sync", "--help"},
+		{"plan", "--help"},
+		{"approve", "--help"},
+		{"render", "--help"},
+		{"status", "--help"},
+		{"history", "--help"},
+		{"audit", "--help"},
+		{"audit", "show", "--help"},
+		{"audit", "verify", "--help"},
+		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
 		if code != 0 || stderr != "" {

@@ -274,8 +274,7 @@ func TestRender(t *testing.T) {
 func TestCommittedConfigurationIsNotTrusted(t *testing.T) {
 	repo := repository(t, map[string]string{"tidemark.yaml": "apiVersion: tidemark.dev/v1alpha1\nstate: s3://elsewhere/x\napps: [{name: a}]\n"})
 	_, err := open(t, env(t, nil), app.Settings{Repo: repo, Config: "tidemark.yaml"}).Configure(t.Context(), nil)
-	var told *config.Error
-	if !errors.As(err, &told) {
+	if _, told := errors.AsType[*config.Error](err); !told {
 		t.Errorf("got %v, want a *config.Error", err)
 	}
 }

@@ -51,8 +51,10 @@ func (s *Session) configuration(ctx context.Context, last *reconcile.Committed) 
 }
 
 func errNothing() error {
-	return &UsageError{Message: "nothing to bring to a cluster is given",
-		Hint: "name a configuration with --config, or describe one app with --app, --repo, --ref and --path"}
+	return &UsageError{
+		Message: "nothing to bring to a cluster is given",
+		Hint:    "name a configuration with --config, or describe one app with --app, --repo, --ref and --path",
+	}
 }
 
 // committed reads the configuration in the repository.

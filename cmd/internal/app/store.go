@@ -44,8 +44,10 @@ func (s *Session) store(ctx context.Context) (state.Store, error) {
 	scheme, _, hasScheme := strings.Cut(raw, "://")
 	switch {
 	case raw == "":
-		return nil, &UsageError{Message: "no state is given: where Tidemark keeps what it did",
-			Hint: "name a bucket or a directory with --state, TIDEMARK_STATE or state: in the configuration, such as s3://bucket/prefix, gs://bucket/prefix or file:///var/lib/tidemark"}
+		return nil, &UsageError{
+			Message: "no state is given: where Tidemark keeps what it did",
+			Hint:    "name a bucket or a directory with --state, TIDEMARK_STATE or state: in the configuration, such as s3://bucket/prefix, gs://bucket/prefix or file:///var/lib/tidemark",
+		}
 	case !hasScheme:
 		path, err := filepath.Abs(raw)
 		if err != nil {
@@ -65,8 +67,10 @@ func (s *Session) store(ctx context.Context) (state.Store, error) {
 	case "gs":
 		return s.bucketGCS(ctx, raw)
 	}
-	return nil, &UsageError{Message: fmt.Sprintf("state: %s:// is not a place that Tidemark can keep state in", brief(scheme)),
-		Hint: "use s3://bucket/prefix (also for MinIO and other stores with the S3 protocol), gs://bucket/prefix or file:///directory"}
+	return nil, &UsageError{
+		Message: fmt.Sprintf("state: %s:// is not a place that Tidemark can keep state in", brief(scheme)),
+		Hint:    "use s3://bucket/prefix (also for MinIO and other stores with the S3 protocol), gs://bucket/prefix or file:///directory",
+	}
 }
 
 // brief keeps a scheme that is no scheme from filling the screen.

@@ -24,6 +24,9 @@ func (s *Session) Cluster() (*cluster.Cluster, error) {
 		return nil, err
 	}
 	options.Version = s.env.Version
+	if token, err := os.ReadFile(options.TokenFile); err == nil {
+		s.Redactor.Add(string(token))
+	}
 	s.cluster, err = cluster.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("open the cluster: %w", err)
@@ -58,8 +61,10 @@ func (s *Session) target() (cluster.Options, error) {
 		}
 		options.Kubeconfig = filepath.Join(s.env.Home, ".kube", "config")
 		if _, err := os.Stat(options.Kubeconfig); err != nil {
-			return cluster.Options{}, &UsageError{Message: "no cluster is given, and there is no " + options.Kubeconfig,
-				Hint: "name a kubeconfig with --kubeconfig or KUBECONFIG, or a server with --server and --token-file"}
+			return cluster.Options{}, &UsageError{
+				Message: "no cluster is given, and there is no " + options.Kubeconfig,
+				Hint:    "name a kubeconfig with --kubeconfig or KUBECONFIG, or a server with --server and --token-file",
+			}
 		}
 	}
 	return options, nil

@@ -135,7 +135,7 @@ func (d *decoder) value(node *yaml.Node, loose any, into reflect.Value, field, o
 		into.Set(reflect.New(into.Type().Elem()))
 		into = into.Elem()
 	}
-	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if text, ok := reflect.TypeAssert[encoding.TextUnmarshaler](into.Addr()); ok {
 		d.text(node, text, field)
 		return
 	}

@@ -128,8 +128,7 @@ func TestParseTellsEveryProblem(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := config.Parse("tidemark.yaml", []byte(test.in), config.Operator)
-			var told *config.Error
-			if !errors.As(err, &told) {
+			if _, told := errors.AsType[*config.Error](err); !told {
 				t.Fatalf("Parse(%q): got %v, want a *config.Error", test.in, err)
 			}
 			for _, want := range test.want {
@@ -261,7 +260,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{string(example), head, head + "apps: [{name: a, source: {repo: ./r}}]\n", "a: &a {<<: *a}", bomb(), "\xff", "{"} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		c, err := config.Parse("f", data, config.Committed)
 		if err == nil {
 			_ = c.Digest()

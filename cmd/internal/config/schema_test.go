@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func (g generator) value(t reflect.Type, oneOf []string) map[string]any {
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		panic("no schema for " + t.String())
 	}
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // The others panic below.
 	case reflect.Struct:
 		name := t.String()
 		if _, made := g.definitions[name]; !made {
@@ -267,8 +268,8 @@ func (c comments) read(t *testing.T, file string) {
 // shared gives a comment above that speaks of this field too, as in "Labels and
 // Annotations are …".
 func shared(before []*ast.Field, name string) string {
-	for i := len(before) - 1; i >= 0; i-- {
-		text := before[i].Doc.Text()
+	for _, above := range slices.Backward(before) {
+		text := above.Doc.Text()
 		if text == "" {
 			continue
 		}

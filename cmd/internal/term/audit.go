@@ -35,7 +35,7 @@ func Chain(c state.Chain, style Style) string {
 		p.line("%s record %d: %s", p.Paint.as(red, "wrong:"), f.Seq, Escape(f.Message))
 	}
 	if len(c.Findings) == 0 {
-		p.line("%s: %s, none missing, every hash as the next record names it", p.Paint.as(green, "the chain is whole"), plural(int(c.Records), "record"))
+		p.line("%s: %s, none missing, every hash as the next record names it", p.Paint.as(green, "the chain is whole"), fmt.Sprintf("%d records", c.Records))
 	}
 	return p.String()
 }

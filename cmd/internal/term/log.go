@@ -112,8 +112,15 @@ func (l *Log) app(app state.AppRecord) {
 	}
 	c := app.Counts
 	for _, n := range []count{
-		{c.Created, "created"}, {c.Changed, "changed"}, {c.Pruned, "pruned"}, {c.Adopted, "adopted"}, {c.Unchanged, "unchanged"},
-		{c.Drifted, "drifted"}, {c.Failed, "failed"}, {c.Deferred, "deferred"}, {c.Kept, "kept"},
+		{c.Created, "created"},
+		{c.Changed, "changed"},
+		{c.Pruned, "pruned"},
+		{c.Adopted, "adopted"},
+		{c.Unchanged, "unchanged"},
+		{c.Drifted, "drifted"},
+		{c.Failed, "failed"},
+		{c.Deferred, "deferred"},
+		{c.Kept, "kept"},
 	} {
 		if n.n > 0 {
 			line.Int(n.word, n.n)

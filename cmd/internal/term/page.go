@@ -22,8 +22,7 @@ type page struct {
 }
 
 func (p *page) line(format string, args ...any) {
-	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
-	p.WriteByte('\n')
+	_, _ = p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n") // It writes to memory.
 }
 
 // command gives a command line of Tidemark with the flags that find the ledger.

@@ -65,7 +65,7 @@ func (l *Line) Draw() {
 	}
 	l.frame++
 	l.drawn = true
-	fmt.Fprint(l.w, "\r\x1b[K"+l.content())
+	l.write("\r\x1b[K" + l.content())
 }
 
 // Tell takes what happens now.
@@ -86,9 +86,12 @@ func (l *Line) End(state.Record) {
 	close(l.ended)
 	l.drawing.Wait()
 	if l.drawn {
-		fmt.Fprint(l.w, "\r\x1b[K")
+		l.write("\r\x1b[K")
 	}
 }
+
+// write shows a text. A terminal that is gone is no reason to end a run.
+func (l *Line) write(text string) { _, _ = io.WriteString(l.w, text) }
 
 // content is the line as it stands now, without what starts and ends it.
 func (l *Line) content() string {

@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -156,9 +157,9 @@ func (p *page) table(rows [][]string) {
 		for len(cells) > 1 && cells[len(cells)-1] == "" {
 			cells = cells[:len(cells)-1]
 		}
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
+		_, _ = io.WriteString(w, strings.Join(cells, "\t")+"\n") // It writes to memory.
 	}
-	_ = w.Flush() // It writes to memory.
+	_ = w.Flush()
 }
 
 func when(t time.Time) string {

@@ -89,8 +89,8 @@ func compare(a, b []string) []string {
 	for i := range longest {
 		longest[i] = make([]int, len(b)+1)
 	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
+	for i := range slices.Backward(a) {
+		for j := range slices.Backward(b) {
 			if longest[i][j] = max(longest[i+1][j], longest[i][j+1]); a[i] == b[j] {
 				longest[i][j] = longest[i+1][j+1] + 1
 			}

@@ -25,16 +25,22 @@ func (s Settings) isSingle() bool { return s.Config == "" && s.Repo != "" }
 func (s Settings) check() error {
 	switch {
 	case s.isLocalFile() && (s.Ref != "" || s.Path != "" || s.Namespace != ""):
-		return &UsageError{Message: "--ref, --path and --namespace describe an app without a configuration; here " + s.Config + " describes the apps",
-			Hint: "leave them out, or leave out --config and give --repo"}
+		return &UsageError{
+			Message: "--ref, --path and --namespace describe an app without a configuration; here " + s.Config + " describes the apps",
+			Hint:    "leave them out, or leave out --config and give --repo",
+		}
 	case s.isCommitted() && (s.Path != "" || s.Namespace != ""):
-		return &UsageError{Message: "--path and --namespace describe an app without a configuration; here " + s.Config + " in the repository describes the apps",
-			Hint: "leave them out, or leave out --config"}
+		return &UsageError{
+			Message: "--path and --namespace describe an app without a configuration; here " + s.Config + " in the repository describes the apps",
+			Hint:    "leave them out, or leave out --config",
+		}
 	case s.isSingle() && len(s.Apps) == 0:
 		return &UsageError{Message: "the app has no name", Hint: "give it one with --app; it must stay the same from run to run"}
 	case s.isSingle() && len(s.Apps) > 1:
-		return &UsageError{Message: "--app is given more than once, and there is no configuration to select from",
-			Hint: "describe several apps in a tidemark.yaml and name it with --config"}
+		return &UsageError{
+			Message: "--app is given more than once, and there is no configuration to select from",
+			Hint:    "describe several apps in a tidemark.yaml and name it with --config",
+		}
 	case s.Server != "" && (s.Kubeconfig != "" || s.Context != "" || s.InCluster):
 		return &UsageError{Message: "--server goes without --kubeconfig, --context and --in-cluster"}
 	case s.InCluster && (s.Kubeconfig != "" || s.Context != ""):
