@@ -90,7 +90,7 @@ func modules() ([]string, error) {
 		return nil, fmt.Errorf("list modules: %w", err)
 	}
 	var dirs []string
-	for _, file := range strings.Fields(string(out)) {
+	for file := range strings.FieldsSeq(string(out)) {
 		if !strings.Contains(file, "testdata/") {
 			dirs = append(dirs, filepath.Dir(file))
 		}
