@@ -81,10 +81,7 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	if bad := show(report); bad != nil {
 		return report, bad
 	}
-	c.advise(session, report, err)
-	if err != nil && mode == reconcile.PlanOnly && !c.env.Terminal {
-		c.complain(err)
-	}
+	c.advise(session, mode, report, err)
 	return report, nil
 }
 
@@ -97,23 +94,28 @@ func (c *cli) unbegun(session *app.Session, err error) state.Record {
 	}
 }
 
-// advise tells people what went wrong with the run as a whole, and what to do
-// about what went wrong at all.
-func (c *cli) advise(session *app.Session, report reconcile.Report, err error) {
-	if !c.env.Terminal {
+// advise says what to do about what went wrong, and first what went wrong with
+// the run as a whole, unless the log has it.
+func (c *cli) advise(session *app.Session, mode reconcile.Mode, report reconcile.Report, err error) {
+	switch {
+	case err != nil && (c.env.Terminal || mode == reconcile.PlanOnly):
+		c.complain(err)
 		return
-	}
-	style := term.Style{Paint: term.NewPaint(c.env.ErrColor)}
-	if err != nil {
-		c.say(term.Fault(err, hint(err), style))
+	case report.Record.Exit == 0:
 		return
 	}
 	told := map[string]bool{"": true}
-	for _, fault := range session.Faults() {
-		if text := hint(fault); !told[text] && report.Record.Exit != 0 {
-			told[text] = true
-			c.say(term.Hint(text, style))
+	for _, fault := range append(session.Faults(), err) {
+		text := hint(fault)
+		if told[text] {
+			continue
 		}
+		told[text] = true
+		if c.env.Terminal {
+			c.say(term.Hint(text, term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
+			continue
+		}
+		term.NewLog(c.stderr(), session.Run, c.env.Now).Hint(text)
 	}
 }
 
@@ -149,6 +151,10 @@ func (c *cli) unrecorded(report reconcile.Report) {
 	}
 	data, err := json.Marshal(report.Record)
 	if err != nil {
+		return
+	}
+	if !c.env.Terminal {
+		term.NewLog(c.stderr(), report.Record.Run, c.env.Now).Unrecorded(data)
 		return
 	}
 	c.say(fmt.Sprintf("tidemark: this run could leave no record; it is: %s\n", data))

@@ -192,6 +192,39 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
+// What people are told at a terminal, a log has too: what to do, and the record
+// of a run that could not leave it.
+func TestLogTellsWhatToDo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("kubeconfig", []byte("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: \"http://"+deadEnd(t)+"\"}}]\nusers: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		what, head, want string
+		code             int
+	}{
+		{"a cluster that does not answer", "", `"hint":"check kubeconfig`, reconcile.ExitUnreachable},
+		{"a damaged head", "{", `"hint":"restore head.json`, reconcile.ExitState},
+		{"a run without a ledger", "{", `"unrecorded":{"format":1`, reconcile.ExitState},
+	} {
+		dir := t.TempDir()
+		if test.head != "" {
+			if err := os.WriteFile(filepath.Join(dir, "head.json"), []byte(test.head), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code, _, stderr := call(t, nil, "sync", "--app", "a", "--repo", t.TempDir(), "--state", dir, "--kubeconfig", "kubeconfig")
+		if code != test.code || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: exit %d, want %d, and want %s in\n%s", test.what, code, test.code, test.want, stderr)
+		}
+		for line := range strings.Lines(stderr) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s: stderr is not JSON: %q", test.what, line)
+			}
+		}
+	}
+}
+
 // deadEnd gives an address that nobody listens at.
 func deadEnd(t *testing.T) string {
 	t.Helper()

@@ -13,7 +13,9 @@ import (
 
 // Log writes a run as JSON lines with the keys level, time, run, stage, app,
 // object, action, reason, outcome, done, total and message; the last line has
-// verdict, exit, seconds and record. It is not safe for concurrent use.
+// verdict, exit, seconds and record. Lines about what went wrong may have hint,
+// and that of a run which could leave no record has it under unrecorded. It is
+// not safe for concurrent use.
 type Log struct {
 	logger zerolog.Logger
 	now    func() time.Time
@@ -156,4 +158,14 @@ func (l *Log) Fault(err error, hint string) {
 	line := l.begin(zerolog.ErrorLevel)
 	text(line, "hint", hint)
 	line.Msg(err.Error())
+}
+
+// Hint takes what to do about something that went wrong.
+func (l *Log) Hint(hint string) {
+	l.begin(zerolog.WarnLevel).Str("hint", hint).Msg("what to do about it")
+}
+
+// Unrecorded takes the record, in JSON, of a run that could not leave it.
+func (l *Log) Unrecorded(record []byte) {
+	l.begin(zerolog.ErrorLevel).RawJSON("unrecorded", record).Msg("this run could leave no record")
 }
