@@ -19,7 +19,7 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 	options := apply.Options{Gate: l.tenure.Check, Sleep: sleep, Applied: &apply.Applied{}}
 	for _, a := range apps {
 		if a.acts() {
-			a.results = append(a.results, r.do(ctx, a, a.plan, options))
+			a.results = append(a.results, r.do(ctx, l, a, a.plan, options))
 		}
 	}
 	deadline := r.job.Now().Add(r.config.DeferTimeout)
@@ -29,7 +29,7 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 			return err
 		}
 		if !again || !r.job.Now().Before(deadline) || ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		if err := sleep(ctx, 2*time.Second); err != nil {
 			return err
@@ -50,7 +50,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // do carries out one plan of an app.
-func (r *runner) do(ctx context.Context, a *app, p plan.Plan, options apply.Options) apply.Result {
+func (r *runner) do(ctx context.Context, l *ledger, a *app, p plan.Plan, options apply.Options) apply.Result {
 	var mu sync.Mutex
 	done := 0
 	options.Progress = func(o apply.Outcome) {
@@ -61,17 +61,9 @@ func (r *runner) do(ctx context.Context, a *app, p plan.Plan, options apply.Opti
 	}
 	work := apply.Work{
 		Plan: p, Want: a.want, Live: a.live,
-		Force: !a.Rules.RefuseConflicts, Propagation: a.Rules.Propagation, Ledger: r.label(a),
+		Force: !a.Rules.RefuseConflicts, Propagation: a.Rules.Propagation, Ledger: l.label,
 	}
 	return apply.Do(ctx, r.job.Cluster, work, options)
-}
-
-// label gives the ledger's label as the app's objects bear it.
-func (r *runner) label(a *app) string {
-	for _, o := range a.want.Objects() {
-		return o.Label(object.LabelLedger)
-	}
-	return ""
 }
 
 // retryDeferred plans and applies what was put off because the server did not
@@ -133,6 +125,9 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	for _, invalid := range part.plan.Invalid {
 		a.plan.Warnings = append(a.plan.Warnings, invalid)
 	}
+	for _, refusal := range part.plan.Refusals {
+		a.plan.Warnings = append(a.plan.Warnings, "not applied: "+refusal.Message)
+	}
 	if len(part.plan.Refusals) > 0 || !part.plan.Acts() {
 		return nil
 	}
@@ -149,7 +144,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	for id, seen := range part.live {
 		a.live[id] = seen
 	}
-	a.results = append(a.results, r.do(ctx, &part, part.plan, options))
+	a.results = append(a.results, r.do(ctx, l, &part, part.plan, options))
 	return nil
 }
 

@@ -76,8 +76,11 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	r.observe(ctx, ledger, apps) // what there is: a metadata LIST per kind
 	r.render(ctx, ledger, apps)  // what should exist, where anything moved
 	r.inspect(ctx, ledger, apps) // a closer look at what is suspect or new
-	r.decide(ledger, apps)       // the plans
-	return apps, ctx.Err()
+	if ctx.Err() != nil {
+		return apps, context.Cause(ctx) // what was not seen in time must not be planned on
+	}
+	r.decide(ledger, apps) // the plans
+	return apps, nil
 }
 
 // runner is one run: its job, and what is gathered for its record.
