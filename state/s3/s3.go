@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -91,7 +92,8 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Bucket == "" {
 		return nil, errors.New("open s3: no bucket")
 	}
-	var load []func(*config.LoadOptions) error
+	// The SDK would warn on stderr, between the lines of others.
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if options.Region != "" {
 		load = append(load, config.WithRegion(options.Region))
 	}
