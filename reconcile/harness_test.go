@@ -110,6 +110,14 @@ func (a *repo) Fetch(_ context.Context, r source.Revision) (source.Revision, err
 	return r, nil
 }
 
+// read gives the files that rendering reads: a comment of the repository is not
+// among them.
+func (a *repo) read() map[string]string {
+	read := maps.Clone(a.files)
+	delete(read, "README.md")
+	return read
+}
+
 // Digest and Render make it a reconcile.Renderer, of plain files.
 func (a *repo) Digest() string { return "plain" }
 
@@ -121,6 +129,9 @@ func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Ser
 		return reconcile.Rendered{}, err
 	}
 	for _, e := range entries {
+		if e.Path == "README.md" {
+			continue
+		}
 		data, err := r.Tree.ReadFile(e.Path)
 		if err != nil {
 			return reconcile.Rendered{}, err
@@ -132,7 +143,7 @@ func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Ser
 		objects = append(objects, decoded...)
 	}
 	set, err := object.NewSet(objects, false)
-	return reconcile.Rendered{Set: set, Engine: "plain", Varying: a.varying, Nondeterministic: a.nondeterministic}, err
+	return reconcile.Rendered{Set: set, Engine: "plain", Inputs: fmt.Sprint(a.read()), Varying: a.varying, Nondeterministic: a.nondeterministic}, err
 }
 
 // open gives the job of a new run.

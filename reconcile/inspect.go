@@ -139,27 +139,47 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 	if a.SkipValidation && len(varying) == 0 && digest != "" && seen.Certain {
 		return o, seen
 	}
+	for attempt := 1; ; attempt++ {
+		looked, found, err := i.lookClosely(ctx, a, o, seen)
+		// Somebody wrote it between the two looks: look again.
+		if !errors.Is(err, apply.ErrConflict) || attempt == looks {
+			return looked, orUnknown(ctx, found, err)
+		}
+	}
+}
+
+// looks is how often an object is looked at that others write meanwhile.
+const looks = 5
+
+// orUnknown turns an error into an observation from which nothing follows.
+func orUnknown(ctx context.Context, seen plan.Observed, err error) plan.Observed {
+	if err != nil {
+		return plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+	}
+	return seen
+}
+
+// lookClosely reads the whole object and asks what the server would make of the
+// desired one. apply.ErrConflict means that it changed in between.
+func (i *inspector) lookClosely(ctx context.Context, a *app, o object.Object, seen plan.Observed) (object.Object, plan.Observed, error) {
 	content, meta, err := i.job.Cluster.Read(ctx, o.ID, o.Version)
 	switch {
 	case errors.Is(err, apply.ErrNotFound):
-		return o, plan.Observed{State: plan.Absent}
+		return o, plan.Observed{State: plan.Absent}, nil
 	case errors.Is(err, apply.ErrNoKind):
-		return o, plan.Observed{State: plan.Unknown, NoKind: true}
+		return o, plan.Observed{State: plan.Unknown, NoKind: true}, nil
 	case err != nil:
-		return o, plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+		return o, plan.Observed{}, err
 	}
 	if a.rendered.Nondeterministic != "apply" {
-		o = keepLive(o, varying, content)
+		o = keepLive(o, a.rendered.Varying[o.ID], content)
 	}
 	certain := seen.Certain && meta.UID == seen.UID
 	seen = present(meta)
 	seen.Certain, seen.Content = certain, content
 	dry, err := i.dryRun(ctx, a, o, apply.Target{UID: meta.UID, ResourceVersion: meta.ResourceVersion})
-	if err != nil {
-		return o, plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
-	}
 	seen.DryRun = &dry
-	return o, seen
+	return o, seen, err
 }
 
 // dryRun asks first without force, to learn who would lose a field to us.

@@ -134,6 +134,10 @@ type Rendered struct {
 	// Engine that was used: plain, kustomize or helm.
 	Engine   string
 	Warnings []string
+	// Inputs is the digest of everything that was read for the set: files of the
+	// repository and charts, by content. Unlike a commit it stays the same while
+	// they do.
+	Inputs string
 	// UsesServer: the cluster's version or kinds went into the set.
 	UsesServer bool
 	// Varying are the fields that differ from one rendering to the next, as JSON

@@ -28,8 +28,6 @@ type ledger struct {
 	// owners tells which app has an object in its inventory, for every app of
 	// the ledger.
 	owners map[object.ID]plan.Holder
-	// refreshed is what this run observed, for the head.
-	refreshed []state.Seen
 }
 
 // holding runs work, under the lease when it is held.

@@ -61,6 +61,17 @@ func inputsOf(a *app, kinds plan.Kinds) string {
 	return base
 }
 
+// ServerOf gives what rendering may know of a server that serves these kinds.
+func ServerOf(kinds plan.Kinds) Server {
+	return Server{
+		Version: kinds.Version, APIVersions: apiVersions(kinds),
+		Scope: func(gk object.GroupKind) (namespaced, known bool) {
+			kind, known := kinds.Served[gk]
+			return kind.Namespaced, known
+		},
+	}
+}
+
 // apiVersions lists what is served as Helm's .Capabilities.APIVersions has it:
 // "apps/v1" and "apps/v1/Deployment", sorted.
 func apiVersions(kinds plan.Kinds) []string {
@@ -75,14 +86,6 @@ func apiVersions(kinds plan.Kinds) []string {
 	}
 	slices.Sort(versions)
 	return slices.Compact(versions)
-}
-
-// scopeOf tells a renderer whether a kind is namespaced.
-func scopeOf(kinds plan.Kinds) func(object.GroupKind) (namespaced, known bool) {
-	return func(gk object.GroupKind) (bool, bool) {
-		kind, known := kinds.Served[gk]
-		return kind.Namespaced, known
-	}
 }
 
 // render fetches and renders every app of which anything moved.
@@ -105,9 +108,7 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	a.revision = revision
-	a.rendered, err = a.Renderer.Render(ctx, revision, Server{
-		Version: l.kinds.Version, APIVersions: apiVersions(l.kinds), Scope: scopeOf(l.kinds),
-	})
+	a.rendered, err = a.Renderer.Render(ctx, revision, ServerOf(l.kinds))
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
 	}

@@ -278,3 +278,21 @@ func TestRunRemembersACommittedConfiguration(t *testing.T) {
 		t.Errorf("what each run was given (-want +got):\n%s", diff)
 	}
 }
+
+func TestRunKeepsAnApprovalOverCommitsThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	delete(web.files, "namespace.yaml")
+	hash := w.sync(10).Record.Apps[0].PlanHash
+	web.files["README.md"] = "another commit"
+	if got := w.sync(10).Record.Apps[0].PlanHash; got != hash {
+		t.Errorf("the plan's hash is %s after a commit that it does not read, want %s as before", got, hash)
+	}
+	web.configMap("one", "2")
+	if got := w.sync(10).Record.Apps[0].PlanHash; got == hash {
+		t.Error("another wish has the same plan hash")
+	}
+}

@@ -55,6 +55,8 @@ const (
 	attempts = 5
 	// establishTime bounds the wait until definitions are served.
 	establishTime = time.Minute
+	// longestWait bounds what a server may ask for by Retry-After.
+	longestWait = 30 * time.Second
 )
 
 // Do carries the work out and gives what became of each change. It never
@@ -214,7 +216,7 @@ func (d *doer) send(ctx context.Context, request func() error) error {
 		if !errors.As(err, &busy) || attempt == attempts {
 			return err
 		}
-		if err := d.options.Sleep(ctx, max(busy.After, time.Second)); err != nil {
+		if err := d.options.Sleep(ctx, min(max(busy.After, time.Second), longestWait)); err != nil {
 			return errUnsent{err}
 		}
 	}

@@ -36,8 +36,6 @@ type Input struct {
 	Others Others
 	// Coming are the kinds whose definition some plan of this run creates.
 	Coming map[object.GroupKind]bool
-	// Ignore are fields that are left as they are, as JSON pointers per object.
-	Ignore map[object.ID][]string
 	// Self are the objects that this run itself runs from.
 	Self map[object.ID]bool
 	// Approved are plan hashes that may pass guards that ask for approval.
@@ -283,7 +281,7 @@ func (p *Plan) differs(in Input, o object.Object, member state.Member, live Obse
 	if len(live.DryRun.Conflicts) > 0 && live.DryRun.Content == nil {
 		return true
 	}
-	c.Diff = Diff(live.Content, live.DryRun.Content, o.IsSecret(), in.Ignore[o.ID])
+	c.Diff = Diff(live.Content, live.DryRun.Content, o.IsSecret(), nil)
 	return len(c.Diff) > 0
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"tidemark.dev/tidemark/reconcile"
-	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/helm"
 	"tidemark.dev/tidemark/render/object"
 )
@@ -79,6 +78,13 @@ func (s *Session) renderOne(ctx context.Context, a reconcile.App) (reconcile.Ren
 		return rendered, err
 	}
 	server, err := s.server(ctx)
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		return reconcile.Rendered{}, &UsageError{
+			Message: "the chart wants to know the version of Kubernetes, and " + usage.Message,
+			Hint:    "give the version with --kube-version, or name a cluster with --kubeconfig",
+		}
+	}
 	if err != nil {
 		return reconcile.Rendered{}, err
 	}
@@ -95,25 +101,5 @@ func (s *Session) server(ctx context.Context) (reconcile.Server, error) {
 	if err != nil {
 		return reconcile.Server{}, err
 	}
-	return reconcile.Server{
-		Version: kinds.Version, APIVersions: apiVersions(kinds),
-		Scope: func(kind object.GroupKind) (namespaced, known bool) {
-			served, known := kinds.Served[kind]
-			return served.Namespaced, known
-		},
-	}, nil
-}
-
-func apiVersions(kinds plan.Kinds) []string {
-	var versions []string
-	for gk, kind := range kinds.Served {
-		for _, version := range kind.Versions {
-			if gk.Group != "" {
-				version = gk.Group + "/" + version
-			}
-			versions = append(versions, version, version+"/"+gk.Kind)
-		}
-	}
-	slices.Sort(versions)
-	return slices.Compact(versions)
+	return reconcile.ServerOf(kinds), nil
 }

@@ -53,6 +53,16 @@ func renderers() []string {
 	return versions
 }
 
+// inputsOf gives the digest of what a rendering read.
+func inputsOf(result render.Result) string {
+	data, err := json.Marshal([]any{result.Inputs, result.Chart, result.Dependencies})
+	if err != nil {
+		panic(err) // Names and hashes only.
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
 // Render gives the app's objects.
 func (a appRenderer) Render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
 	rendered, err := a.render(ctx, revision, server)
@@ -88,7 +98,7 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 		nondeterministic = string(helm.NondeterministicKeep)
 	}
 	return reconcile.Rendered{
-		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings,
+		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings, Inputs: inputsOf(result),
 		UsesServer: result.Engine == render.EngineHelm && spec.Helm.KubeVersion == "",
 		Varying:    result.Varying, Nondeterministic: nondeterministic,
 	}, nil
