@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -125,5 +126,18 @@ func TestParseURL(t *testing.T) {
 		if diff := cmp.Diff(want, got.Path); diff != "" {
 			t.Errorf("ParseURL(%q): want - got +\n%s", text, diff)
 		}
+	}
+}
+
+func TestAFolderThatCannotBeMadeIsRefused(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has a /proc in which nothing can be made")
+	}
+	store, err := dir.Open(t.Context(), dir.Options{Path: "/proc/tidemark"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create(t.Context(), "head.json", []byte("x")); !errors.Is(err, state.ErrRefused) {
+		t.Errorf("Create: got %v, want ErrRefused: asking again is useless", err)
 	}
 }

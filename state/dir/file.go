@@ -2,9 +2,12 @@ package dir
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"tidemark.dev/tidemark/state"
 )
 
 // makeFolder makes a folder and those above it, each synced into the one above,
@@ -18,7 +21,13 @@ func makeFolder(path string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(path, 0o700)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrNotExist):
+		// The folder above is there: this file system makes no folders at all.
+		return fmt.Errorf("%w: %w", state.ErrRefused, err)
+	default:
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
