@@ -1,0 +1,182 @@
+package scripts_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/yaml"
+
+	"tidemark.dev/tidemark/tests/servers"
+)
+
+// kinds are where the kinds of the scripts' objects are served.
+var kinds = map[string]struct {
+	api, plural string
+	global      bool
+}{
+	"namespace":                {"/api/v1", "namespaces", true},
+	"configmap":                {"/api/v1", "configmaps", false},
+	"secret":                   {"/api/v1", "secrets", false},
+	"service":                  {"/api/v1", "services", false},
+	"serviceaccount":           {"/api/v1", "serviceaccounts", false},
+	"persistentvolumeclaim":    {"/api/v1", "persistentvolumeclaims", false},
+	"deployment":               {"/apis/apps/v1", "deployments", false},
+	"lease":                    {"/apis/coordination.k8s.io/v1", "leases", false},
+	"role":                     {"/apis/rbac.authorization.k8s.io/v1", "roles", false},
+	"clusterrole":              {"/apis/rbac.authorization.k8s.io/v1", "clusterroles", true},
+	"customresourcedefinition": {"/apis/apiextensions.k8s.io/v1", "customresourcedefinitions", true},
+}
+
+// path gives the REST path of KIND/NAME or KIND/NAMESPACE/NAME.
+func path(ts *testscript.TestScript, ref string) string {
+	parts := strings.Split(ref, "/")
+	kind, known := kinds[parts[0]]
+	switch {
+	case !known || len(parts) < 2 || len(parts) > 3:
+		ts.Fatalf("%q is no object: write KIND/NAME or KIND/NAMESPACE/NAME", ref)
+	case kind.global:
+		return kind.api + "/" + kind.plural + "/" + parts[1]
+	case len(parts) == 2:
+		parts = []string{parts[0], of(ts).name, parts[1]}
+	}
+	return kind.api + "/namespaces/" + parts[1] + "/" + kind.plural + "/" + parts[2]
+}
+
+func kube(ts *testscript.TestScript, args []string) {
+	commands := map[string]struct {
+		least, most int
+		do          func(*testscript.TestScript, []string)
+	}{
+		"has": {1, 3, kubeHas}, "absent": {1, 1, kubeAbsent}, "patch": {2, 2, kubePatch}, "apply": {3, 3, kubeApply},
+		"delete": {1, 1, kubeDelete}, "secret": {2, -1, kubeSecret}, "mark": {0, 0, kubeMark}, "untouched": {0, 0, kubeWrote},
+		"wrote": {1, -1, kubeWrote},
+	}
+	if len(args) == 0 {
+		ts.Fatalf("usage: kube COMMAND ARGS...")
+	}
+	command, known := commands[args[0]]
+	if !known {
+		ts.Fatalf("kube: there is no command %s", args[0])
+	}
+	args = args[1:]
+	want(ts, args, command.least, command.most, "see the package's documentation")
+	command.do(ts, args)
+}
+
+func kubeHas(ts *testscript.TestScript, args []string) {
+	ctx, cancel := within()
+	defer cancel()
+	answer, err := of(ts).cluster.Get(ctx, path(ts, args[0]))
+	ts.Check(err)
+	if len(args) == 1 {
+		return
+	}
+	want(ts, args, 3, 3, "kube has REF PATH VALUE")
+	var object any
+	ts.Check(json.Unmarshal(answer, &object))
+	got, found := at(object, args[1])
+	if !found || text(got) != args[2] {
+		ts.Fatalf("%s holds %s at %s, not %q", args[0], text(got), args[1], args[2])
+	}
+}
+
+func kubeAbsent(ts *testscript.TestScript, args []string) {
+	poll(ts, args[0]+" is absent", func() bool {
+		ctx, cancel := within()
+		defer cancel()
+		_, err := of(ts).cluster.Get(ctx, path(ts, args[0]))
+		var status *servers.StatusError
+		if err != nil && (!errors.As(err, &status) || status.Status != http.StatusNotFound) {
+			ts.Fatalf("%v", err)
+		}
+		return err != nil
+	})
+}
+
+func kubePatch(ts *testscript.TestScript, args []string) {
+	ctx, cancel := within()
+	defer cancel()
+	_, err := of(ts).cluster.Patch(ctx, path(ts, args[0]), []byte(args[1]))
+	ts.Check(err)
+}
+
+func kubeApply(ts *testscript.TestScript, args []string) {
+	ctx, cancel := within()
+	defer cancel()
+	_, err := of(ts).cluster.Apply(ctx, path(ts, args[0]), args[1], []byte(ts.ReadFile(args[2])))
+	ts.Check(err)
+}
+
+func kubeDelete(ts *testscript.TestScript, args []string) {
+	ctx, cancel := within()
+	defer cancel()
+	ts.Check(of(ts).cluster.Delete(ctx, path(ts, args[0])))
+}
+
+func kubeSecret(ts *testscript.TestScript, args []string) {
+	values := map[string]string{}
+	for _, pair := range args[1:] {
+		key, value, _ := strings.Cut(pair, "=")
+		if file, isFile := strings.CutPrefix(value, "@"); isFile {
+			data, err := os.ReadFile(ts.MkAbs(file))
+			ts.Check(err)
+			value = string(data)
+		}
+		values[key] = value
+	}
+	secret, err := json.Marshal(map[string]any{"metadata": map[string]any{"name": args[0]}, "stringData": values})
+	ts.Check(err)
+	ctx, cancel := within()
+	defer cancel()
+	_, err = of(ts).cluster.Create(ctx, "/api/v1/namespaces/"+of(ts).name+"/secrets", secret)
+	ts.Check(err)
+}
+
+func kubeMark(ts *testscript.TestScript, _ []string) {
+	_, next, err := of(ts).cluster.Audit(of(ts).mark)
+	ts.Check(err)
+	of(ts).mark = next
+}
+
+// kubeWrote holds what Tidemark wrote since the mark against expressions; without one, nothing may have been written.
+func kubeWrote(ts *testscript.TestScript, expressions []string) {
+	got, err := writes(of(ts).cluster, of(ts).mark, of(ts).name)
+	ts.Check(err)
+	left := slices.Clone(got)
+	for _, expression := range expressions {
+		matching := regexp.MustCompile(expression)
+		i := slices.IndexFunc(left, matching.MatchString)
+		if i < 0 {
+			ts.Fatalf("no write matches %s; the writes were:\n%s", expression, strings.Join(got, "\n"))
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	if len(left) > 0 {
+		ts.Fatalf("written, and not expected:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// writes gives the requests of a user that changed the cluster, or tried to.
+func writes(cp *servers.ControlPlane, mark int64, user string) ([]string, error) {
+	events, _, err := cp.Audit(mark)
+	var found []string
+	for _, e := range events {
+		if e.User == user && e.IsWrite() && e.Stage == "ResponseComplete" && !strings.Contains(e.RequestURI, "dryRun=All") {
+			found = append(found, fmt.Sprintf("%s %s %d", e.Verb, e.RequestURI, e.ResponseCode))
+		}
+	}
+	return found, err
+}
+
+// manifest reads YAML as JSON.
+func manifest(data []byte) (value any, err error) {
+	err = yaml.Unmarshal(data, &value)
+	return value, err
+}
