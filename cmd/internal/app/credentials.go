@@ -17,7 +17,19 @@ import (
 // auth finds the credentials that the configuration names.
 func (s *Session) auth(ctx context.Context, a config.Auth) (git.Auth, error) {
 	if a.SecretRef != nil {
-		return s.secret(ctx, a.SecretRef.Namespace, a.SecretRef.Name)
+		found, err := s.secret(ctx, a.SecretRef.Namespace, a.SecretRef.Name)
+		if err != nil {
+			return git.Auth{}, err
+		}
+		// Argo CD keeps what servers are recognised by in places of its own.
+		beside, err := s.auth(ctx, config.Auth{KnownHosts: a.KnownHosts, CA: a.CA})
+		if len(found.KnownHosts) == 0 {
+			found.KnownHosts = beside.KnownHosts
+		}
+		if len(found.CA) == 0 {
+			found.CA = beside.CA
+		}
+		return found, err
 	}
 	var found git.Auth
 	var err error
@@ -100,10 +112,6 @@ func (s *Session) secret(ctx context.Context, namespace, name string) (git.Auth,
 // flagAuth finds the credentials for the repository of the flags.
 func (s *Session) flagAuth(ctx context.Context) (git.Auth, error) {
 	g := s.settings.Git
-	if g.Secret != "" {
-		namespace, name, _ := strings.Cut(g.Secret, "/")
-		return s.secret(ctx, namespace, name)
-	}
 	secret := func(variable, file string) *config.Secret {
 		switch {
 		case file != "":
@@ -118,6 +126,14 @@ func (s *Session) flagAuth(ctx context.Context) (git.Auth, error) {
 			return &config.Text{Env: found.Env, File: found.File}
 		}
 		return nil
+	}
+	if g.Secret != "" {
+		namespace, name, _ := strings.Cut(g.Secret, "/")
+		return s.auth(ctx, config.Auth{
+			SecretRef:  &config.SecretRef{Namespace: namespace, Name: name},
+			KnownHosts: text("TIDEMARK_GIT_KNOWN_HOSTS", g.KnownHostsFile),
+			CA:         text("TIDEMARK_GIT_CA", g.CAFile),
+		})
 	}
 	auth := config.Auth{
 		Password:      secret("TIDEMARK_GIT_PASSWORD", g.PasswordFile),

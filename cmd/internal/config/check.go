@@ -176,8 +176,8 @@ func (c check) auth(field string, a Auth) {
 }
 
 func (c check) secretRef(field string, a Auth) {
-	if a != (Auth{SecretRef: a.SecretRef}) {
-		c.add(field+".secretRef", "goes alone: the Secret holds everything")
+	if a != (Auth{SecretRef: a.SecretRef, KnownHosts: a.KnownHosts, CA: a.CA}) {
+		c.add(field+".secretRef", "goes alone, but for knownHosts and ca: the Secret holds everything")
 	}
 	if name := a.SecretRef.Name; name != "" && !subdomain.MatchString(name) {
 		c.add(field+".secretRef.name", "%q cannot be the name of a Secret", name)

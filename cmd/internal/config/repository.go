@@ -24,7 +24,8 @@ type Repository struct {
 // file itself.
 type Auth struct {
 	// SecretRef names a Kubernetes Secret of the target cluster, in the shape
-	// that Flux or Argo CD give it. It goes alone.
+	// that Flux or Argo CD give it. It goes alone, but for knownHosts and ca,
+	// which count where the Secret has none.
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
 	// Username for https.
 	Username *Text `json:"username,omitempty"`
