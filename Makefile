@@ -27,7 +27,7 @@ check: ## everything that CI checks: lint and test
 
 .PHONY: test
 test: servers build ## run every test, against real servers
-	@go run ./tests/suite -summary $(CURDIR)/bin/tests.txt -p 2 -count 1 -timeout 30m -vet off
+	@go run ./tests/suite -summary $(CURDIR)/bin/tests.txt -- -p 2 -count 1 -timeout 30m -vet off
 
 .PHONY: lint
 lint: ## run every linter

@@ -1,7 +1,7 @@
 // Command suite runs every test of every module below the working folder, as go test does, names what was skipped and
 // why, and closes with the count:
 //
-//	go run ./tests/suite [-summary FILE] [go test's flags]
+//	go run ./tests/suite [-summary FILE] [-- go test's flags]
 //
 // A test that only holds subtests is not counted beside them, unless it failed on its own.
 package main
