@@ -16,11 +16,17 @@ func Plans(record state.Record, plans []plan.Plan, style Style) string {
 	for _, one := range plans {
 		byApp[one.App] = one
 	}
+	untouched := 0
 	for _, app := range record.Apps {
 		one, planned := byApp[app.Name]
 		if !planned {
 			p.title(app, verdictColor(app.Verdict))
 			p.appTrouble(app)
+			if app.Verdict == state.Unchanged {
+				untouched += app.Counts.Unchanged
+				p.line("  %s", summary(nil, app.Counts.Unchanged))
+			}
+			p.line("")
 			continue
 		}
 		delete(byApp, app.Name)
@@ -34,7 +40,7 @@ func Plans(record state.Record, plans []plan.Plan, style Style) string {
 		}
 	}
 	p.warnings("", record.Warnings)
-	p.line("%s", p.Paint.as(bold, planSummary(plans)))
+	p.line("%s", p.Paint.as(bold, planSummary(plans, untouched)))
 	return p.String()
 }
 
@@ -212,9 +218,10 @@ func (p *page) text(name, old, now string) {
 
 func appSummary(one plan.Plan) string { return summary(one.Changes, one.Unchanged) }
 
-func planSummary(plans []plan.Plan) string {
+// planSummary counts over all apps; those without a plan have untouched objects.
+func planSummary(plans []plan.Plan, untouched int) string {
 	var changes []plan.Change
-	unchanged := 0
+	unchanged := untouched
 	for _, one := range plans {
 		changes = append(changes, one.Changes...)
 		unchanged += one.Unchanged

@@ -86,6 +86,7 @@ func TestPlans(t *testing.T) {
 	record := state.Record{Apps: []state.AppRecord{
 		{Name: "web", Verdict: state.Refused, Revision: revision()},
 		{Name: "db", Verdict: state.Failed, Message: "render: nowhere: is not in the repository"},
+		{Name: "jobs", Verdict: state.Unchanged, Counts: state.Counts{Unchanged: 7}},
 	}, Warnings: []string{"the app old left the configuration: its objects stay as they are"}}
 	golden(t, "plan.txt", term.Plans(record, plans(), term.Style{Flags: "--config prod.yaml"}))
 	golden(t, "plan-color.txt", term.Plans(record, plans(), term.Style{Paint: term.NewPaint(true)}))
