@@ -100,8 +100,8 @@ func (t *tally) addTest(e event) {
 	}
 	switch e.Action {
 	case "run":
-		for _, parent := range parents(e.Test) {
-			tests[parent].parent = true
+		for _, parent := range holders(tests, e.Test) {
+			parent.parent = true
 		}
 	case "output":
 		tests[e.Test].output = append(tests[e.Test].output, e.Output)
@@ -117,8 +117,8 @@ func (t *tally) endTest(pkg, name, action string) {
 	title := pkg + " " + name
 	switch {
 	case action == "fail" && !run.failing:
-		for _, parent := range parents(name) {
-			tests[parent].failing = true
+		for _, parent := range holders(tests, name) {
+			parent.failing = true
 		}
 		t.failed++
 		t.failures = append(t.failures, title)
@@ -172,12 +172,12 @@ func (t *tally) failPackage(title string, output []string) {
 	fmt.Fprintf(t.out, "FAIL %s\n%s", title, said(output))
 }
 
-// parents are the tests that hold the subtest, outermost first.
-func parents(name string) []string {
-	var all []string
+// holders are the tests that hold the subtest. A slash may also be a part of a name.
+func holders(tests map[string]*testRun, name string) []*testRun {
+	var all []*testRun
 	for i, c := range name {
-		if c == '/' {
-			all = append(all, name[:i])
+		if c == '/' && tests[name[:i]] != nil {
+			all = append(all, tests[name[:i]])
 		}
 	}
 	return all

@@ -14,9 +14,9 @@ func TestTally(t *testing.T) {
 			name: "subtests are counted, what holds them is not",
 			events: `{"Action":"run","Package":"p","Test":"TestA"}
 				{"Action":"run","Package":"p","Test":"TestA/one"}
-				{"Action":"run","Package":"p","Test":"TestA/two"}
+				{"Action":"run","Package":"p","Test":"TestA/two/parts"}
 				{"Action":"pass","Package":"p","Test":"TestA/one"}
-				{"Action":"pass","Package":"p","Test":"TestA/two"}
+				{"Action":"pass","Package":"p","Test":"TestA/two/parts"}
 				{"Action":"pass","Package":"p","Test":"TestA"}
 				{"Action":"pass","Package":"p","Elapsed":1.25}`,
 			summary: "2 passed, 0 failed, 0 skipped",
