@@ -46,6 +46,10 @@ type Job struct {
 	// ("tidemark v1.2.3") go into the record as they are.
 	Trigger, Actor, Tool string
 
+	// Redact takes credentials out of a text, as a last line of defence for what
+	// is stored; nil leaves texts as they are.
+	Redact func(string) string
+
 	// Now is the wall clock; nil is time.Now.
 	Now func() time.Time
 	// Progress is told what happens while it happens; nil tells nobody. It is
@@ -78,6 +82,9 @@ type Config struct {
 	// Digest is that of the whole configuration, without credentials.
 	Digest string
 	Apps   []App
+	// Partial: the ledger may hold apps that this configuration does not name,
+	// since it was made of flags.
+	Partial bool
 	// FoldUnchanged: records of unchanged runs are folded into one an hour.
 	FoldUnchanged bool
 	// DeferTimeout bounds the wait for kinds that an operator has yet to
@@ -124,6 +131,10 @@ type Server struct {
 	Version string
 	// APIVersions are those served, "apps/v1" and "apps/v1/Deployment".
 	APIVersions []string
+	// Failing are the API groups that could not be discovered: whether the
+	// server serves anything of them is not known, so that a rendering which
+	// asks for one must fail.
+	Failing []string
 	// Scope says whether a kind is namespaced, and whether it is known.
 	Scope func(object.GroupKind) (namespaced, known bool)
 }
@@ -138,6 +149,9 @@ type Rendered struct {
 	// repository and charts, by content. Unlike a commit it stays the same while
 	// they do.
 	Inputs string
+	// Chart is the registry chart that was rendered, with its digest; nil when
+	// none was.
+	Chart *source.Chart
 	// UsesServer: the cluster's version or kinds went into the set.
 	UsesServer bool
 	// Varying are the fields that differ from one rendering to the next, as JSON

@@ -64,7 +64,7 @@ func inputsOf(a *app, kinds plan.Kinds) string {
 // ServerOf gives what rendering may know of a server that serves these kinds.
 func ServerOf(kinds plan.Kinds) Server {
 	return Server{
-		Version: kinds.Version, APIVersions: apiVersions(kinds),
+		Version: kinds.Version, APIVersions: apiVersions(kinds), Failing: slices.Sorted(maps.Keys(kinds.Failing)),
 		Scope: func(gk object.GroupKind) (namespaced, known bool) {
 			kind, known := kinds.Served[gk]
 			return kind.Namespaced, known
