@@ -50,7 +50,7 @@ func Start(title string) *Progress {
 		select {
 		case <-time.After(patience):
 			p.told = true
-			fmt.Fprintf(os.Stderr, "%s: building, once; this may take some minutes\n", title)
+			fmt.Fprintf(os.Stderr, "%s: building; the first time takes minutes\n", title)
 		case <-p.quit:
 			return
 		}
