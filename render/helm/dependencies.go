@@ -57,7 +57,11 @@ func (d *dependencies) complete(ctx context.Context, c *v2.Chart, dir string, de
 			missing, err = d.remote(ctx, c, declared)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: dependency %s %s is not in charts/: %w", c.Name(), declared.Name, declared.Version, err))
+			at := c.Name()
+			if dir != "" {
+				at = path.Join(dir, "Chart.yaml")
+			}
+			errs = append(errs, fmt.Errorf("%s: dependency %s %s is not in charts/: %w", at, declared.Name, declared.Version, err))
 			continue
 		}
 		c.AddDependency(missing)
