@@ -24,6 +24,9 @@ type Approval struct {
 	Now                  func() time.Time
 }
 
+// shortestHash is how many digits of a plan's hash name it.
+const shortestHash = 8
+
 // recent is how many records are searched for a plan's hash.
 const recent = 50
 
@@ -83,8 +86,8 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 		}
 		return a.App, a.Hash, nil
 	}
-	if len(a.Hash) < 8 {
-		return "", "", fmt.Errorf("%q is too short: give 8 digits of the plan's hash at least", a.Hash)
+	if len(a.Hash) < shortestHash {
+		return "", "", fmt.Errorf("%q is too short: give %d digits of the plan's hash at least", a.Hash, shortestHash)
 	}
 	records, err := ledger.History(ctx, recent)
 	if err != nil {

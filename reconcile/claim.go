@@ -60,7 +60,7 @@ func (r *runner) commitment(ctx context.Context, name string, p plan.Plan, inven
 		return committed{}, fmt.Errorf("encode plan of %s: %w", name, err)
 	}
 	c := committed{app: name, approved: p.Approved}
-	if c.plan, err = r.job.Ledger.Put(ctx, "plan-"+name, data); err != nil {
+	if c.plan, err = r.job.Ledger.Put(ctx, "plan-"+name, r.redact(data)); err != nil {
 		return committed{}, err
 	}
 	c.inventory, err = r.putInventory(ctx, inventory)

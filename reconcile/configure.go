@@ -51,6 +51,9 @@ type app struct {
 
 	// apply
 	results []apply.Result
+	// relocated are IDs under which objects were put off, before it was known
+	// whether their kind has namespaces.
+	relocated map[object.ID]bool
 }
 
 // configure gives the apps with what the ledger knows of each.
@@ -79,7 +82,7 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
-		if !known[name] && len(r.job.Only) == 0 {
+		if !known[name] && len(r.job.Only) == 0 && !config.Partial {
 			r.warn(fmt.Sprintf("the app %s left the configuration: its objects stay as they are", name))
 		}
 	}

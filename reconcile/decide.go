@@ -14,13 +14,16 @@ import (
 // only now, when all of them are rendered.
 func (r *runner) decide(l *ledger, apps []*app) {
 	defer r.stage("plan")()
-	coming := definedKinds(apps)
+	coming := map[object.GroupKind]bool{}
+	for gk := range definedKinds(apps) {
+		coming[gk] = true
+	}
 	for _, a := range apps {
 		if a.err != nil || a.untouched {
 			continue
 		}
-		a.plan = plan.Make(r.input(l, a, others(l, a, apps), coming))
-		a.planned = true
+		a.plan, a.planned = r.make(r.input(l, a, others(l, a, apps), coming)), true
+		a.plan.Engine = a.rendered.Engine
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {
 			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))
@@ -28,6 +31,38 @@ func (r *runner) decide(l *ledger, apps []*app) {
 		r.judgeVarying(a)
 	}
 	contest(apps)
+	r.checkConfirmed(apps)
+}
+
+// make plans; a plan that is confirmed by the beginning of its hash is approved.
+func (r *runner) make(in plan.Input) plan.Plan {
+	p := plan.Make(in)
+	if _, confirmed := r.confirmed(p.Hash); confirmed {
+		in.Approved[p.Hash] = true
+		p = plan.Make(in)
+	}
+	return p
+}
+
+// confirmed gives what the plan's hash was confirmed by.
+func (r *runner) confirmed(hash string) (prefix string, confirmed bool) {
+	for _, prefix := range r.job.Approve {
+		if len(prefix) >= shortestHash && strings.HasPrefix(hash, prefix) {
+			return prefix, true
+		}
+	}
+	return "", false
+}
+
+// checkConfirmed says so when nothing that was confirmed is planned.
+func (r *runner) checkConfirmed(apps []*app) {
+	for _, prefix := range r.job.Approve {
+		if !slices.ContainsFunc(apps, func(a *app) bool {
+			return a.planned && len(prefix) >= shortestHash && strings.HasPrefix(a.plan.Hash, prefix)
+		}) {
+			r.warn(fmt.Sprintf("the plan %s, which was confirmed, is not what this run would do", prefix))
+		}
+	}
 }
 
 // contest refuses an app of which nothing moved, when another app wants one of
@@ -49,7 +84,7 @@ func contest(apps []*app) {
 
 // approvalOf says who let the plan pass its guards.
 func (r *runner) approvalOf(a *app) string {
-	if slices.Contains(r.job.Approve, a.plan.Hash) {
+	if _, confirmed := r.confirmed(a.plan.Hash); confirmed {
 		return fmt.Sprintf("%s confirmed the plan %s: %s", r.job.Actor, a.plan.Hash, r.job.Reason)
 	}
 	return fmt.Sprintf("%s approved the plan %s: %s", a.prior.Approval.Actor, a.plan.Hash, a.prior.Approval.Reason)
@@ -61,9 +96,6 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 		self[id] = true
 	}
 	approved := map[string]bool{}
-	for _, hash := range r.job.Approve {
-		approved[hash] = true
-	}
 	if a.prior.Approval != nil {
 		approved[a.prior.Approval.PlanHash] = true
 	}
@@ -122,24 +154,6 @@ func (l *ledger) first(id object.ID, a, other *app, before bool) bool {
 	return before
 }
 
-// definedKinds are the kinds whose CustomResourceDefinition some app wants.
-func definedKinds(apps []*app) map[object.GroupKind]bool {
-	defined := map[object.GroupKind]bool{}
-	for _, a := range apps {
-		for _, o := range a.want.Objects() {
-			if o.ID.GroupKind() != (object.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
-				continue
-			}
-			spec, _ := o.Content()["spec"].(map[string]any)
-			names, _ := spec["names"].(map[string]any)
-			group, _ := spec["group"].(string)
-			kind, _ := names["kind"].(string)
-			defined[object.GroupKind{Group: group, Kind: kind}] = true
-		}
-	}
-	return defined
-}
-
 // judgeVarying says what happens to fields that differ from one rendering to
 // the next.
 func (r *runner) judgeVarying(a *app) {
@@ -164,6 +178,13 @@ func (r *runner) judgeVarying(a *app) {
 // acts says whether any app has something to write to the cluster, and may.
 func acts(apps []*app) bool {
 	return slices.ContainsFunc(apps, (*app).acts)
+}
+
+// awaits says whether the run is to wait for kinds that an operator installs.
+func (r *runner) awaits(apps []*app) bool {
+	return r.config.DeferTimeout > 0 && slices.ContainsFunc(apps, func(a *app) bool {
+		return a.err == nil && len(deferred(a)) > 0
+	})
 }
 
 func (a *app) acts() bool {

@@ -23,7 +23,7 @@ const (
 
 // severity is the order in which one exit code is chosen of several.
 var severity = []int{ //nolint:gochecknoglobals // a table
-	ExitLost, ExitState, ExitInterrupted, ExitUnreachable, ExitConfig, ExitRolledBack, ExitRefused, ExitPartial,
+	ExitLost, ExitState, ExitInterrupted, ExitUnreachable, ExitConfig, ExitRolledBack, ExitPartial, ExitRefused,
 }
 
 // worst gives the code to exit with when each of codes is due.
@@ -54,9 +54,9 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Unreachable marks an error as that of a server that does not answer.
 func Unreachable(err error) error { return &Fault{Exit: ExitUnreachable, Err: err} }
 
-// exitOf gives the exit code that an error asks for; what is not known better
+// ExitOf gives the exit code that an error asks for; what is not known better
 // is wrong input.
-func exitOf(err error) int {
+func ExitOf(err error) int {
 	var fault *Fault
 	var busy *apply.BusyError
 	switch {

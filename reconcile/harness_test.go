@@ -53,6 +53,8 @@ type world struct {
 	apps  []*repo
 	job   reconcile.Job
 	ttl   time.Duration
+
+	deferTimeout time.Duration
 }
 
 // repo is an app whose repository is a map of files.
@@ -169,7 +171,7 @@ func (w *world) open() reconcile.Job {
 	job.Ledger, job.Cluster = ledger, target
 	job.Trigger, job.Actor, job.Tool = "cli", "tester", "tidemark test"
 	job.Configure = func(context.Context, *reconcile.Committed) (reconcile.Config, error) {
-		config := reconcile.Config{Digest: "config"}
+		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout}
 		for _, a := range w.apps {
 			app := a.app
 			app.Source, app.Renderer = a, a

@@ -23,7 +23,7 @@ func (r *runner) inspect(ctx context.Context, l *ledger, apps []*app) {
 	for _, a := range apps {
 		if a.err == nil && !a.untouched {
 			r.tell(Event{Stage: "inspect", App: a.Name})
-			a.live = i.app(ctx, a)
+			a.live, a.err = i.app(ctx, a)
 		}
 	}
 }
@@ -47,11 +47,16 @@ type inspector struct {
 	coming map[string]bool
 	// namespaces tells of the namespaces that were asked for whether they exist.
 	namespaces map[string]bool
+
+	mu sync.Mutex
+	// failure is the first answer that did not come, since app was called.
+	failure error
 }
 
 // app gives everything that is observed of an app's desired and owned objects,
 // and puts live values where its rendering varies.
-func (i *inspector) app(ctx context.Context, a *app) plan.Live {
+func (i *inspector) app(ctx context.Context, a *app) (plan.Live, error) {
+	i.failure = nil
 	live := i.presence(ctx, a)
 	var mu sync.Mutex
 	kept := map[object.ID]object.Object{}
@@ -83,7 +88,10 @@ func (i *inspector) app(ctx context.Context, a *app) plan.Live {
 			a.want = set
 		}
 	}
-	return live
+	if i.failure != nil {
+		return nil, fmt.Errorf("inspect: %w", i.failure)
+	}
+	return live, nil
 }
 
 // wanted lists the IDs of an app's desired and owned objects, each once.
@@ -143,7 +151,10 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 		looked, found, err := i.lookClosely(ctx, a, o, seen)
 		// Somebody wrote it between the two looks: look again.
 		if !errors.Is(err, apply.ErrConflict) || attempt == looks {
-			return looked, orUnknown(ctx, found, err)
+			if err != nil {
+				found = i.unknown(ctx, err)
+			}
+			return looked, found
 		}
 	}
 }
@@ -151,12 +162,19 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 // looks is how often an object is looked at that others write meanwhile.
 const looks = 5
 
-// orUnknown turns an error into an observation from which nothing follows.
-func orUnknown(ctx context.Context, seen plan.Observed, err error) plan.Observed {
-	if err != nil {
-		return plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+// unknown turns an error into an observation from which nothing follows. A
+// server that does not answer fails the app as a whole: what it would have said
+// about one object must not decide about the others.
+func (i *inspector) unknown(ctx context.Context, err error) plan.Observed {
+	err = within(ctx, err)
+	if code := ExitOf(err); code == ExitUnreachable || code == ExitInterrupted {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.failure == nil {
+			i.failure = err
+		}
 	}
-	return seen
+	return plan.Observed{State: plan.Unknown, Why: err.Error()}
 }
 
 // lookClosely reads the whole object and asks what the server would make of the
@@ -203,7 +221,7 @@ func (i *inspector) dryRunCreate(ctx context.Context, o object.Object) *plan.Dry
 	}
 	dry, err := i.job.Cluster.DryRun(ctx, o, apply.Target{}, false)
 	if err != nil {
-		return &plan.DryRun{NotValidated: within(ctx, err).Error()}
+		return &plan.DryRun{NotValidated: i.unknown(ctx, err).Why}
 	}
 	return &dry
 }

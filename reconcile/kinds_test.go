@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,4 +155,51 @@ func TestPlanOnlyWritesNothing(t *testing.T) {
 	if acted := w.sync(0); acted.Record.Apps[0].PlanHash != planned.Plans[0].Hash {
 		t.Errorf("sync carried out plan %s, want the one shown, %s", acted.Record.Apps[0].PlanHash, planned.Plans[0].Hash)
 	}
+}
+
+func TestRunScopesAKindThatAnotherAppBrings(t *testing.T) {
+	t.Parallel()
+	kinds, tides := newApp(t, "kinds"), newApp(t, "tides")
+	kinds.files["crd.yaml"] = definition("across.example.com")
+	tides.files["tide.yaml"] = "apiVersion: across.example.com/v1\nkind: Tide\nmetadata: {name: high}\n"
+	w := newWorld(t, kinds, tides)
+	report := w.sync(0)
+	if got := report.Record.Apps[1].Counts.Created; got != 2 {
+		t.Fatalf("%d objects created by the app tides, want 2\n%s", got, show(report))
+	}
+	if _, err := server.Get(t.Context(), "/apis/across.example.com/v1/namespaces/"+tides.app.Namespace+"/tides/high"); err != nil {
+		t.Error(err)
+	}
+	again := w.sync(0)
+	if got := again.Record.Apps[1]; got.Counts != (state.Counts{Unchanged: 2}) {
+		t.Errorf("got %s, want nothing to do", show(again))
+	}
+}
+
+func TestRunWaitsForAKindWhenThereIsNothingElseToDo(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	// Neither a namespace nor a scope is known for it yet.
+	web.files["tide.yaml"] = "apiVersion: late.example.com/v1\nkind: Tide\nmetadata: {name: high}\n"
+	w := newWorld(t, web)
+	w.sync(11)
+	w.deferTimeout = time.Minute
+	job := w.open()
+	waiting := make(chan struct{})
+	var once sync.Once
+	job.Progress = func(e reconcile.Event) {
+		if e.Stage == "apply" {
+			once.Do(func() { close(waiting) })
+		}
+	}
+	go func() {
+		<-waiting
+		_, err := server.Apply(t.Context(), "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tides.late.example.com", "operator", []byte(definition("late.example.com")))
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	report := w.run(job, 0)
+	counts(t, report, state.Counts{Created: 1, Unchanged: 1})
+	counts(t, w.sync(0), state.Counts{Unchanged: 2})
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -25,6 +26,8 @@ type listing struct {
 	// failed holds the kinds whose list did not come, each with the reason:
 	// nothing follows from what is missing there.
 	failed map[object.GroupKind]string
+	// down is the first list that the server did not answer.
+	down error
 }
 
 // observe lists what there is of the kinds that the apps own, and finds the
@@ -42,6 +45,9 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 	}
 	l.lists = r.list(ctx, l, kinds)
 	for _, a := range apps {
+		if a.err == nil && l.lists.down != nil {
+			a.err = fmt.Errorf("observe: %w", l.lists.down)
+		}
 		a.untouched = a.err == nil && a.prior.Plan == nil && a.prior.Inputs != "" && a.prior.Inputs == a.inputs && l.allCertain(a.owned)
 	}
 }
@@ -65,7 +71,11 @@ func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				lists.failed[gk] = within(ctx, err).Error()
+				err = within(ctx, err)
+				lists.failed[gk] = err.Error()
+				if code := ExitOf(err); lists.down == nil && (code == ExitUnreachable || code == ExitInterrupted) {
+					lists.down = err
+				}
 				return nil
 			}
 			maps.Copy(lists.objects, found)

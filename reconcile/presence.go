@@ -88,6 +88,8 @@ func (i *inspector) provable(at place) (plan.Observed, bool) {
 		return plan.Observed{State: plan.Unknown, NoKind: true}, true
 	case kind.Fixed:
 		return plan.Observed{State: plan.Unknown, Why: "objects of this kind cannot be listed and patched"}, true
+	case kind.Namespaced != (at.namespace != ""):
+		return plan.Observed{State: plan.Absent}, true // no object of the kind can be there
 	case at.namespace != "" && i.absentNamespace(at.namespace):
 		return plan.Observed{State: plan.Absent}, true
 	}
@@ -105,7 +107,7 @@ func (i *inspector) one(ctx context.Context, id object.ID) plan.Observed {
 	case errors.Is(err, apply.ErrNoKind):
 		return plan.Observed{State: plan.Unknown, NoKind: true}
 	}
-	return plan.Observed{State: plan.Unknown, Why: within(ctx, err).Error()}
+	return i.unknown(ctx, err)
 }
 
 // findNamespaces learns which namespaces of missing objects are absent: nothing

@@ -8,7 +8,6 @@ import (
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
-	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -24,7 +23,7 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 	var codes []int
 	for _, a := range apps {
 		entry, code := a.record(r.job.Mode)
-		if end := exitOf(cause); entry.Verdict == state.Interrupted && end != ExitOK && end != ExitLost && end != ExitInterrupted {
+		if end := ExitOf(cause); entry.Verdict == state.Interrupted && end != ExitOK && end != ExitLost && end != ExitInterrupted {
 			// The run failed before it reached the app: nobody interrupted it.
 			entry.Verdict, code = state.Failed, end
 		}
@@ -32,7 +31,7 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 		codes = append(codes, code)
 	}
 	if cause != nil {
-		codes = append(codes, exitOf(cause))
+		codes = append(codes, ExitOf(cause))
 		rec.Message = cause.Error()
 	}
 	if l.skipped {
@@ -53,7 +52,7 @@ func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
 	switch {
 	case skipped:
 		return state.Skipped
-	case exitOf(cause) == ExitInterrupted, has(state.Interrupted):
+	case ExitOf(cause) == ExitInterrupted, has(state.Interrupted):
 		return state.Interrupted
 	case cause != nil:
 		return state.Failed
@@ -72,8 +71,8 @@ func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
 // record gives the app's part of the record, and the exit code that it asks
 // for.
 func (a *app) record(mode Mode) (state.AppRecord, int) {
-	entry := state.AppRecord{Name: a.Name, Warnings: a.plan.Warnings}
-	entry.Revision, entry.Chart = revisionOf(a.revision, nil)
+	entry := state.AppRecord{Name: a.Name, Engine: a.rendered.Engine, Warnings: a.plan.Warnings}
+	entry.Revision, entry.Chart = a.applied()
 	if a.prior.Revision != nil {
 		entry.From = a.prior.Revision.Commit
 	} else if a.prior.Chart != nil {
@@ -103,10 +102,10 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 // verdict says how the app went, which exit code that is, and why.
 func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, string) {
 	switch {
-	case a.err != nil && exitOf(a.err) == ExitInterrupted:
+	case a.err != nil && ExitOf(a.err) == ExitInterrupted:
 		return state.Interrupted, ExitInterrupted, a.err.Error()
 	case a.err != nil:
-		return state.Failed, exitOf(a.err), a.err.Error()
+		return state.Failed, ExitOf(a.err), a.err.Error()
 	case len(a.plan.Invalid) > 0:
 		return state.Failed, ExitConfig, "the server refuses: " + strings.Join(a.plan.Invalid, "; ")
 	case len(a.plan.Refusals) > 0:
@@ -204,20 +203,27 @@ func join(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), "; ")
 }
 
-// revisionOf gives a revision as the state keeps it. What was not fetched in
-// this run is taken from before, when it is the same commit.
-func revisionOf(revision source.Revision, before *state.Revision) (*state.Revision, *state.Chart) {
-	var out *state.Revision
-	if revision.Commit != "" {
-		out = &state.Revision{Repo: revision.Repo, Ref: revision.Ref, Commit: revision.Commit, Author: revision.Author, Subject: revision.Subject}
-		if before != nil && before.Commit == out.Commit && out.Author == "" {
-			out.Author, out.Subject = before.Author, before.Subject
+// applied gives the app's revision as the state keeps it. What was not fetched
+// in this run is taken from before, where it is the same.
+func (a *app) applied() (*state.Revision, *state.Chart) {
+	var revision *state.Revision
+	if r, before := a.revision, a.prior.Revision; r.Commit != "" {
+		revision = &state.Revision{Repo: r.Repo, Ref: r.Ref, Commit: r.Commit, Author: r.Author, Subject: r.Subject}
+		if before != nil && before.Commit == r.Commit && r.Author == "" {
+			revision.Author, revision.Subject = before.Author, before.Subject
 		}
 	}
-	if revision.Chart == nil {
-		return out, nil
+	if a.revision.Chart == nil {
+		return revision, nil
 	}
-	return out, &state.Chart{Repo: revision.Chart.Repo, Name: revision.Chart.Name, Version: revision.Chart.Version, Digest: revision.Chart.Digest}
+	chart := state.Chart(*a.revision.Chart)
+	switch before := a.prior.Chart; {
+	case a.rendered.Chart != nil:
+		chart = state.Chart(*a.rendered.Chart)
+	case before != nil && before.Repo == chart.Repo && before.Name == chart.Name && before.Version == chart.Version:
+		chart = *before
+	}
+	return revision, &chart
 }
 
 // cost tells what the run took so far.

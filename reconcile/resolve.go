@@ -100,6 +100,13 @@ func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 			a.err = within(ctx, err)
 		}
 	}
+	// Only now is it known which kinds the apps bring to each other.
+	defined := definedKinds(apps)
+	for _, a := range apps {
+		if a.err == nil && !a.untouched {
+			a.err = a.complete(l, defined)
+		}
+	}
 }
 
 func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
@@ -116,13 +123,20 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
 		return errors.New("render: nothing to apply: an empty set is never taken for a wish to delete everything")
 	}
 	a.inputs = inputsOf(a, l.kinds)
-	return a.complete(l.label)
+	return nil
 }
 
-// complete makes the desired set of the app: with its namespace, if it is to be
-// created, and with our marks.
-func (a *app) complete(label string) error {
+// complete makes the desired set of the app: each object in a namespace as its
+// kind's scope demands, with the app's namespace, if it is to be created, and
+// with our marks.
+func (a *app) complete(l *ledger, defined map[object.GroupKind]plan.Kind) error {
 	objects := slices.Clone(a.rendered.Set.Objects())
+	for i, o := range objects {
+		objects[i] = a.rescope(o, l.kinds, defined)
+		if fields, varies := a.rendered.Varying[o.ID]; varies {
+			a.rendered.Varying[objects[i].ID] = fields
+		}
+	}
 	a.optional = map[object.ID]bool{}
 	if id := (object.ID{Kind: "Namespace", Name: a.Namespace}); a.CreateNamespace && a.Namespace != "" {
 		if _, given := a.rendered.Set.Get(id); !given {
@@ -138,7 +152,7 @@ func (a *app) complete(label string) error {
 		return err
 	}
 	for i, o := range objects {
-		objects[i] = mark(o, label, a.Name)
+		objects[i] = mark(o, l.label, a.Name)
 	}
 	set, err := object.NewSet(objects, false)
 	a.want = set

@@ -55,7 +55,7 @@ func (r *runner) once(ctx context.Context) error {
 		apps, err = r.prepare(ctx, ledger)
 		return err
 	})
-	if err == nil && r.job.Mode == Sync && acts(apps) {
+	if err == nil && r.job.Mode == Sync && (acts(apps) || r.awaits(apps)) {
 		if err = r.claim(ctx, ledger, apps); err == nil {
 			err = ledger.holding(ctx, func(ctx context.Context) error { return r.apply(ctx, ledger, apps) })
 		}

@@ -178,7 +178,7 @@ func TestRunConfirmsInOneGo(t *testing.T) {
 		t.Fatalf("refusals = %+v, want the namespace protected", got)
 	}
 	job := w.open()
-	job.Approve, job.Reason = []string{refused.Record.Apps[0].PlanHash}, "it is empty"
+	job.Approve, job.Reason = []string{refused.Record.Apps[0].PlanHash[:8]}, "it is empty"
 	report := w.run(job, 0)
 	// Without a namespace controller the namespace stays terminating.
 	counts(t, report, state.Counts{Pruned: 1, Unchanged: 1})

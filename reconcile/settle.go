@@ -47,7 +47,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 		return cause
 	}
 	r.report.Plans = plansOf(apps)
-	r.report.Record = r.record(l, apps, cause)
+	r.report.Record = r.redacted(r.record(l, apps, cause))
 	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) {
 		return cause
 	}
@@ -64,7 +64,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 		return nil
 	case err != nil:
 		err = fmt.Errorf("settle: %w", err)
-		r.report.Record.Exit = worst(r.report.Record.Exit, exitOf(err))
+		r.report.Record.Exit = worst(r.report.Record.Exit, ExitOf(err))
 		r.report.Record.Verdict = state.Failed
 		r.report.Record.Message = join(r.report.Record.Message, err.Error())
 		return errors.Join(cause, err)
@@ -127,7 +127,7 @@ func (end settled) into(a state.App) state.App {
 	switch {
 	case end.complete:
 		a.Inputs = end.app.inputs
-		a.Revision, a.Chart = revisionOf(end.app.revision, a.Revision)
+		a.Revision, a.Chart = end.app.applied()
 	case end.app.results != nil:
 		// What is live is neither the old revision nor the new one: the next run
 		// looks at everything.
@@ -158,7 +158,7 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 			if err != nil {
 				return nil, fmt.Errorf("encode result of %s: %w", a.Name, err)
 			}
-			ref, err := r.job.Ledger.Put(ctx, "result-"+a.Name, data)
+			ref, err := r.job.Ledger.Put(ctx, "result-"+a.Name, r.redact(data))
 			if err != nil {
 				return nil, err
 			}
@@ -191,6 +191,9 @@ func (a *app) outcomes() map[object.ID]apply.Outcome {
 		for _, o := range result.Outcomes {
 			last[o.Change.ID] = o
 		}
+	}
+	for id := range a.relocated {
+		delete(last, id)
 	}
 	return last
 }

@@ -71,6 +71,9 @@ type AppRecord struct {
 	Revision *Revision `json:"revision,omitempty"`
 	Chart    *Chart    `json:"chart,omitempty"`
 	From     string    `json:"from,omitempty"`
+	// Engine rendered the app: plain, kustomize or helm; empty when nothing had
+	// to be rendered.
+	Engine   string    `json:"engine,omitempty"`
 	PlanHash string    `json:"planHash,omitempty"`
 	Counts   Counts    `json:"counts"`
 	Changes  []Change  `json:"changes,omitempty"`

@@ -108,7 +108,9 @@ type Refusal struct {
 // Plan is what one run would do for one app. It is a value: it can be shown,
 // saved and compared.
 type Plan struct {
-	App       string    `json:"app"`
+	App string `json:"app"`
+	// Engine rendered the set: plain, kustomize or helm.
+	Engine    string    `json:"engine,omitempty"`
 	Inputs    string    `json:"inputs"`
 	SetDigest string    `json:"setDigest"`
 	Changes   []Change  `json:"changes"`
