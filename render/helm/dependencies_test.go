@@ -85,7 +85,7 @@ func TestMissingDependencies(t *testing.T) {
 		"several, all are listed": {declared(`[{name: one, version: 1.0.0}, {name: two, version: 1.0.0}]`), "dependency two 1.0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantError(t, renderError(t, request(test.files)), "web: dependency ", test.want)
+			wantError(t, renderError(t, request(test.files)), "web/Chart.yaml: dependency ", test.want)
 		})
 	}
 }
