@@ -3,7 +3,12 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cgi" //nolint:gosec // It serves a repository of this test.
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +20,7 @@ import (
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/config"
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/render/source"
 )
 
 // env gives an environment with these variables and nothing else.
@@ -209,13 +215,29 @@ func repository(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-qm", "first"}} {
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
+	git(t, dir, "init", "-q", "-b", "main")
+	commit(t, dir, nil)
+	return dir
+}
+
+// commit adds a commit with these files changed.
+func commit(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return dir
+	git(t, dir, "add", "-A")
+	git(t, dir, "commit", "-qm", "a commit")
+}
+
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
 }
 
 func configMap(name string) string {
@@ -334,6 +356,87 @@ func TestAppsShareARepository(t *testing.T) {
 	}
 	if trees[0] != trees[1] {
 		t.Error("two apps of one commit fetched it twice")
+	}
+}
+
+// A run that starts over looks everything up anew: since the first attempt the
+// repositories may have moved, and another run applied what is newer.
+func TestConfigureLooksUpAnew(t *testing.T) {
+	const head = "apiVersion: tidemark.dev/v1alpha1\napps:\n"
+	repo := repository(t, map[string]string{"tidemark.yaml": head + "- {name: a}\n"})
+	version := "1.0.0"
+	charts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "apiVersion: v1\nentries: {c: [{name: c, version: %s, urls: [c.tgz]}]}\n", version)
+	}))
+	defer charts.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: charts.Certificate().Raw}))
+	file := write(t, "tidemark.yaml", "apiVersion: tidemark.dev/v1alpha1\nchartRepositories: [{url: "+charts.URL+", auth: {ca: {file: "+write(t, "ca", ca)+"}}}]\n"+
+		"apps:\n- {name: a, source: {repo: "+repo+"}}\n- {name: c, render: {helm: {chart: {repo: "+charts.URL+", name: c}}}}\n")
+	for name, settings := range map[string]app.Settings{
+		"committed configuration": {Repo: repo, Config: "tidemark.yaml"},
+		"local configuration":     {Config: file},
+		"flags":                   {Repo: repo, Apps: []string{"a"}},
+	} {
+		version = "1.0.0"
+		session := open(t, env(t, nil), settings)
+		first := resolved(t, session)
+		commit(t, repo, map[string]string{"tidemark.yaml": head + "- {name: a}\n- {name: " + strings.Fields(name)[0] + "}\n"})
+		version = "1.1.0"
+		second := resolved(t, session)
+		if first["a"].Commit == second["a"].Commit {
+			t.Errorf("%s: the second attempt has the commit of the first", name)
+		}
+		if c := second["c"].Chart; c != nil && c.Version != version {
+			t.Errorf("%s: the second attempt has the chart %v, want %s", name, c, version)
+		}
+		if settings.Config == "tidemark.yaml" && len(second) != 2 {
+			t.Errorf("%s: the second attempt has the apps of the first: %v", name, second)
+		}
+	}
+}
+
+// resolved configures a session and looks up what each app wants.
+func resolved(t *testing.T, session *app.Session) map[string]source.Revision {
+	t.Helper()
+	wired, err := session.Configure(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]source.Revision{}
+	for _, a := range wired.Apps {
+		if found[a.Name], err = a.Source.Resolve(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// What every attempt of a run asked of a repository is counted, and one attempt
+// looks a repository up once: the configuration in it, and its apps.
+func TestGitRequests(t *testing.T) {
+	repo := repository(t, map[string]string{"tidemark.yaml": "apiVersion: tidemark.dev/v1alpha1\napps: [{name: a}, {name: b}]\n"})
+	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(&cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + repo, "GIT_HTTP_EXPORT_ALL=1"},
+	})
+	defer server.Close()
+	session := open(t, env(t, nil), app.Settings{
+		Repo: server.URL + "/.git", Config: "tidemark.yaml", State: t.TempDir(), Kubeconfig: write(t, "kubeconfig", kubeconfig),
+	})
+	job, err := session.Job(t.Context(), reconcile.Sync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.Configure(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	alone := job.GitRequests()
+	resolved(t, session)
+	if got := job.GitRequests(); alone == 0 || got != 2*alone {
+		t.Errorf("one attempt: %d requests; two, the second with two apps: %d, want %d", alone, got, 2*alone)
 	}
 }
 

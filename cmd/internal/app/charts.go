@@ -10,7 +10,7 @@ import (
 	"tidemark.dev/tidemark/render/helm"
 )
 
-// chartFetcher is what a session's apps fetch charts with.
+// chartFetcher is what an attempt's apps fetch charts with.
 type chartFetcher struct {
 	charts *helm.Charts
 	// failed are the repositories whose credentials could not be had, by URL.
@@ -20,8 +20,8 @@ type chartFetcher struct {
 // chartsFor gives what fetches a chart; nil stands for the dependencies of a
 // chart that is not named. Credentials that could not be had fail only the
 // charts that they are for.
-func (s *Session) chartsFor(ctx context.Context, ref *helm.ChartRef) (*helm.Charts, error) {
-	fetcher, err := s.fetcher(ctx)
+func (a *attempt) chartsFor(ctx context.Context, ref *helm.ChartRef) (*helm.Charts, error) {
+	fetcher, err := a.fetcher(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,16 +33,16 @@ func (s *Session) chartsFor(ctx context.Context, ref *helm.ChartRef) (*helm.Char
 	return fetcher.charts, nil
 }
 
-func (s *Session) fetcher(ctx context.Context) (chartFetcher, error) {
-	s.fetching.Lock()
-	defer s.fetching.Unlock()
-	if s.fetchers != nil {
-		return *s.fetchers, nil
+func (a *attempt) fetcher(ctx context.Context) (chartFetcher, error) {
+	a.fetching.Lock()
+	defer a.fetching.Unlock()
+	if a.fetchers != nil {
+		return *a.fetchers, nil
 	}
 	made := chartFetcher{failed: map[string]error{}}
-	options := helm.ChartsOptions{Credentials: map[string]helm.Credentials{}, Proxy: http.ProxyFromEnvironment, UserAgent: "tidemark/" + s.env.Version}
-	for _, r := range s.configured.ChartRepositories {
-		credentials, err := s.chartCredentials(ctx, r)
+	options := helm.ChartsOptions{Credentials: map[string]helm.Credentials{}, Proxy: http.ProxyFromEnvironment, UserAgent: "tidemark/" + a.session.env.Version}
+	for _, r := range a.config.ChartRepositories {
+		credentials, err := a.session.chartCredentials(ctx, r)
 		if err != nil {
 			made.failed[r.URL] = err
 			continue
@@ -54,7 +54,7 @@ func (s *Session) fetcher(ctx context.Context) (chartFetcher, error) {
 		return chartFetcher{}, err
 	}
 	made.charts = charts
-	s.fetchers = &made
+	a.fetchers = &made
 	return made, nil
 }
 

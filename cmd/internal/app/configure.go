@@ -12,13 +12,14 @@ import (
 
 // Configure gives the apps, wired up. A configuration that stands in the
 // repository is read at the revision that its apps use, or taken from last when
-// that is the same file of the same commit.
+// that is the same file of the same commit. Each call looks everything up anew.
 func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (reconcile.Config, error) {
-	c, file, err := s.configuration(ctx, last)
+	attempt := s.begin()
+	c, file, err := attempt.configuration(ctx, last)
 	if err != nil {
 		return reconcile.Config{}, s.fault(classify(err))
 	}
-	s.configured = c
+	attempt.config = c
 	wired := reconcile.Config{
 		Committed: file,
 		Digest:    c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
@@ -26,7 +27,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
-			Source: s.sourceOf(c, a), Renderer: appRenderer{session: s, app: a}, Rules: rulesOf(a.Policy),
+			Source: attempt.sourceOf(a), Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
 			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
 		})
 	}
@@ -40,10 +41,11 @@ func rulesOf(p config.Policy) plan.Rules {
 	}
 }
 
-func (s *Session) configuration(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
+func (a *attempt) configuration(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
+	s := a.session
 	switch {
 	case s.settings.isCommitted():
-		return s.committed(ctx, last)
+		return a.committed(ctx, last)
 	case s.settings.isLocalFile(), s.settings.isSingle():
 		return s.local, nil, s.localErr
 	}
@@ -58,8 +60,8 @@ func errNothing() error {
 }
 
 // committed reads the configuration in the repository.
-func (s *Session) committed(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
-	file, err := s.committedFile(ctx, last)
+func (a *attempt) committed(ctx context.Context, last *reconcile.Committed) (config.Config, *reconcile.Committed, error) {
+	file, err := a.committedFile(ctx, last)
 	if err != nil {
 		return config.Config{}, nil, err
 	}
@@ -72,12 +74,12 @@ func (s *Session) committed(ctx context.Context, last *reconcile.Committed) (con
 
 // committedFile looks the revision up, and fetches it only when it is another
 // than the last run's.
-func (s *Session) committedFile(ctx context.Context, last *reconcile.Committed) (*reconcile.Committed, error) {
-	remote, err := s.flagRemote().get(ctx)
+func (a *attempt) committedFile(ctx context.Context, last *reconcile.Committed) (*reconcile.Committed, error) {
+	remote, err := a.flagRemote().get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ref, err := git.ParseRef(s.settings.Ref)
+	ref, err := git.ParseRef(a.session.settings.Ref)
 	if err != nil {
 		return nil, &UsageError{Message: "--ref: " + err.Error()}
 	}
@@ -85,7 +87,7 @@ func (s *Session) committedFile(ctx context.Context, last *reconcile.Committed) 
 	if err != nil {
 		return nil, err
 	}
-	file := &reconcile.Committed{Repo: revision.Repo, Commit: revision.Commit, Path: s.settings.Config}
+	file := &reconcile.Committed{Repo: revision.Repo, Commit: revision.Commit, Path: a.session.settings.Config}
 	if last != nil && last.Repo == file.Repo && last.Commit == file.Commit && last.Path == file.Path {
 		return last, nil
 	}

@@ -14,25 +14,40 @@ import (
 // remote is a repository that is opened when it is first needed, so that the
 // credentials of one app cannot fail another. It is safe for concurrent use.
 type remote struct {
-	once   sync.Once
-	open   func(context.Context) (*git.Remote, error)
+	open func(context.Context) (*git.Remote, error)
+
+	mu     sync.Mutex
 	opened *git.Remote
 	err    error
 }
 
 func (r *remote) get(ctx context.Context) (*git.Remote, error) {
-	r.once.Do(func() { r.opened, r.err = r.open(ctx) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened == nil && r.err == nil {
+		r.opened, r.err = r.open(ctx)
+	}
 	return r.opened, r.err
 }
 
+func (r *remote) requests() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened == nil {
+		return 0
+	}
+	return r.opened.Requests()
+}
+
 // remoteOf gives a repository; equal ones are one, with one look-up.
-func (s *Session) remoteOf(r config.Repository) *remote {
+func (a *attempt) remoteOf(r config.Repository) *remote {
+	s := a.session
 	if r.Name == config.Flags && s.settings.isSingle() {
-		return s.flagRemote()
+		return a.flagRemote()
 	}
 	r.Name, r.Ref = "", git.Ref{}
 	key, _ := json.Marshal(r) // Strings and numbers only.
-	return s.shared(string(key), func(ctx context.Context) (*git.Remote, error) {
+	return a.shared(string(key), func(ctx context.Context) (*git.Remote, error) {
 		auth, err := s.auth(ctx, r.Auth)
 		if err != nil {
 			return nil, err
@@ -42,8 +57,9 @@ func (s *Session) remoteOf(r config.Repository) *remote {
 }
 
 // flagRemote gives the repository of the flags.
-func (s *Session) flagRemote() *remote {
-	return s.shared("", func(ctx context.Context) (*git.Remote, error) {
+func (a *attempt) flagRemote() *remote {
+	s := a.session
+	return a.shared("", func(ctx context.Context) (*git.Remote, error) {
 		s.redactURL(s.settings.Repo)
 		auth, err := s.flagAuth(ctx)
 		if err != nil {
@@ -51,15 +67,6 @@ func (s *Session) flagRemote() *remote {
 		}
 		return s.openRemote(s.settings.Repo, auth, config.Repository{})
 	})
-}
-
-func (s *Session) shared(key string, open func(context.Context) (*git.Remote, error)) *remote {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.remotes[key] == nil {
-		s.remotes[key] = &remote{open: open}
-	}
-	return s.remotes[key]
 }
 
 func (s *Session) openRemote(url string, auth git.Auth, r config.Repository) (*git.Remote, error) {
@@ -81,17 +88,4 @@ func (s *Session) openRemote(url string, auth git.Auth, r config.Repository) (*g
 func isSSH(url string) bool {
 	host, _, _ := strings.Cut(url, "/")
 	return strings.HasPrefix(strings.ToLower(url), "ssh://") || strings.Contains(host, ":") && !strings.Contains(url, "://")
-}
-
-// gitRequests counts what was sent to all repositories.
-func (s *Session) gitRequests() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var sum int64
-	for _, r := range s.remotes {
-		if r.opened != nil {
-			sum += r.opened.Requests()
-		}
-	}
-	return sum
 }

@@ -17,13 +17,13 @@ import (
 
 // appRenderer is the reconcile.Renderer of one app.
 type appRenderer struct {
-	session *Session
+	attempt *attempt
 	app     config.App
 }
 
 // Digest covers the app's rendering options and the versions of what renders.
 func (a appRenderer) Digest() string {
-	data, err := json.Marshal([]any{a.app.Name, a.app.Namespace, a.app.Source.Path, a.app.Render, a.session.env.Version, renderers()})
+	data, err := json.Marshal([]any{a.app.Name, a.app.Namespace, a.app.Source.Path, a.app.Render, a.attempt.session.env.Version, renderers()})
 	if err != nil {
 		panic(err) // It was read from YAML.
 	}
@@ -66,7 +66,7 @@ func inputsOf(result render.Result) string {
 // Render gives the app's objects.
 func (a appRenderer) Render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
 	rendered, err := a.render(ctx, revision, server)
-	return rendered, a.session.fault(classify(err))
+	return rendered, a.attempt.session.fault(classify(err))
 }
 
 func (a appRenderer) render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
@@ -76,16 +76,16 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 		pinned.Version, pinned.Digest = revision.Chart.Version, revision.Chart.Digest
 		spec.Helm.Chart = &pinned
 	}
-	charts, err := a.session.chartsFor(ctx, spec.Helm.Chart)
+	charts, err := a.attempt.chartsFor(ctx, spec.Helm.Chart)
 	if err != nil {
 		return reconcile.Rendered{}, err
 	}
 	request := render.Request{
 		App: a.app.Name, Tree: revision.Tree, Path: a.app.Source.Path, Namespace: a.app.Namespace, Spec: spec,
-		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts, Now: a.session.env.Now(),
+		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts, Now: a.attempt.session.env.Now(),
 	}
 	result, err := render.Render(ctx, request)
-	if extra := a.session.settings.APIVersions; len(extra) > 0 && result.Engine == render.EngineHelm {
+	if extra := a.attempt.session.settings.APIVersions; len(extra) > 0 && result.Engine == render.EngineHelm {
 		// Only now is it known that the app has a use for them.
 		request.Spec.Helm.APIVersions = slices.Concat(spec.Helm.APIVersions, extra)
 		result, err = render.Render(ctx, request)

@@ -45,20 +45,18 @@ type Session struct {
 
 	mu      sync.Mutex
 	cluster *cluster.Cluster
-	remotes map[string]*remote
 	faults  []error
-
-	// configured is the configuration of the run.
-	configured config.Config
-	fetching   sync.Mutex
-	fetchers   *chartFetcher
+	// current is the attempt of the last Configure, and spent what those before
+	// it asked of repositories.
+	current *attempt
+	spent   int64
 }
 
 // Open begins a session. It reads the local configuration and nothing else. What
 // is wrong with that configuration is told by Configure, since a run leaves a
 // record of it; an error here is a UsageError.
 func Open(env Env, settings Settings) (*Session, error) {
-	s := &Session{env: env, settings: settings, Redactor: &term.Redactor{}, remotes: map[string]*remote{}}
+	s := &Session{env: env, settings: settings, Redactor: &term.Redactor{}}
 	if s.settings.Config == "" && s.settings.Repo == "" {
 		if _, err := os.Stat(DefaultConfig); err == nil {
 			s.settings.Config = DefaultConfig

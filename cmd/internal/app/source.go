@@ -17,7 +17,7 @@ import (
 // appSource is the reconcile.Source of one app: a ref of a repository, a chart
 // of a registry, or both.
 type appSource struct {
-	session *Session
+	attempt *attempt
 	remote  *remote // nil for an app that is only a chart
 	ref     git.Ref
 	chart   *helm.ChartRef
@@ -26,7 +26,7 @@ type appSource struct {
 // Resolve looks up the commit, and the chart's version unless it is exact.
 func (a appSource) Resolve(ctx context.Context) (source.Revision, error) {
 	revision, err := a.resolve(ctx)
-	return revision, a.session.fault(classify(err))
+	return revision, a.attempt.session.fault(classify(err))
 }
 
 func (a appSource) resolve(ctx context.Context) (source.Revision, error) {
@@ -47,7 +47,7 @@ func (a appSource) resolve(ctx context.Context) (source.Revision, error) {
 		revision.Chart = &source.Chart{Repo: a.chart.Repo, Name: a.chart.Name, Version: a.chart.Version, Digest: a.chart.Digest}
 		return revision, nil
 	}
-	charts, err := a.session.chartsFor(ctx, a.chart)
+	charts, err := a.attempt.chartsFor(ctx, a.chart)
 	if err != nil {
 		return source.Revision{}, err
 	}
@@ -65,7 +65,7 @@ func (a appSource) Fetch(ctx context.Context, revision source.Revision) (source.
 		return revision, nil
 	}
 	fetched, err := a.fetch(ctx, revision)
-	return fetched, a.session.fault(classify(err))
+	return fetched, a.attempt.session.fault(classify(err))
 }
 
 func (a appSource) fetch(ctx context.Context, revision source.Revision) (source.Revision, error) {
@@ -89,29 +89,29 @@ func classify(err error) error {
 	return err
 }
 
-// sourceOf gives the source of an app of a configuration.
-func (s *Session) sourceOf(c config.Config, a config.App) appSource {
-	src := appSource{session: s, ref: a.Source.Ref, chart: a.Render.Helm.Chart}
+// sourceOf gives the source of an app of the attempt's configuration.
+func (a *attempt) sourceOf(wants config.App) appSource {
+	src := appSource{attempt: a, ref: wants.Source.Ref, chart: wants.Render.Helm.Chart}
 	switch {
-	case !a.NeedsRepository():
+	case !wants.NeedsRepository():
 		return src
-	case a.Source.Repo == "":
+	case wants.Source.Repo == "":
 		// The configuration came from this repository.
-		src.remote = s.flagRemote()
+		src.remote = a.flagRemote()
 		if src.ref == (git.Ref{}) {
-			src.ref, _ = git.ParseRef(s.settings.Ref) // It was checked.
+			src.ref, _ = git.ParseRef(a.session.settings.Ref) // It was checked.
 		}
 		return src
 	}
-	repository := config.Repository{URL: a.Source.Repo}
-	for _, r := range c.Repositories {
-		if r.Name == a.Source.Repo {
+	repository := config.Repository{URL: wants.Source.Repo}
+	for _, r := range a.config.Repositories {
+		if r.Name == wants.Source.Repo {
 			repository = r
 		}
 	}
 	if src.ref == (git.Ref{}) {
 		src.ref = repository.Ref
 	}
-	src.remote = s.remoteOf(repository)
+	src.remote = a.remoteOf(repository)
 	return src
 }
