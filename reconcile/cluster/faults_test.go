@@ -150,7 +150,6 @@ func TestUnreachable(t *testing.T) {
 	for name, edit := range map[string]func(*cluster.Options){
 		"nobody listens":       func(o *cluster.Options) { o.Server, o.CA = closed.URL, nil },
 		"no such host":         func(o *cluster.Options) { o.Server = "https://nowhere.invalid" },
-		"another's authority":  func(o *cluster.Options) { o.CA = nil },
 		"not even its own TLS": func(o *cluster.Options) { o.Server = strings.Replace(closed.URL, "http:", "https:", 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,6 +158,15 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("got %v, want ErrUnreachable", err)
 			}
 		})
+	}
+}
+
+// A server that nobody vouches for answers; it is the configuration that is
+// wrong, or somebody is between.
+func TestUntrusted(t *testing.T) {
+	_, err := open(t, func(o *cluster.Options) { o.CA = nil }).Identity(t.Context())
+	if err == nil || errors.Is(err, apply.ErrUnreachable) || errors.Is(err, apply.ErrUnanswered) || !strings.Contains(err.Error(), "certificate is not trusted") {
+		t.Errorf("got %v, want that the certificate is not trusted", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,11 @@ func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
 		}
 		if connected.Load() {
 			return fmt.Errorf("%w: %w", apply.ErrUnanswered, err)
+		}
+		var untrusted *tls.CertificateVerificationError
+		if errors.As(err, &untrusted) {
+			// It is there, and waiting will not make it another one.
+			return fmt.Errorf("the server's certificate is not trusted: %w", untrusted.Err)
 		}
 		return fmt.Errorf("%w: %w", apply.ErrUnreachable, err)
 	}
