@@ -29,6 +29,11 @@ import (
 // neither pinned by the app nor known from a cluster.
 var ErrNoCapabilities = errors.New("the Kubernetes version is unknown: set kubeVersion (and apiVersions, for what CRDs add), or name a cluster")
 
+// ErrIncomplete is the case of a chart that may ask for what the cluster could
+// not tell: rendered regardless, it would leave out what it gives to a cluster
+// that serves it.
+var ErrIncomplete = errors.New("the cluster cannot tell what it serves of an API group that is asked for")
+
 // Options say how an app's chart is rendered. The zero value renders the chart
 // at the app's path with its own values and refuses hooks.
 type Options struct {
@@ -121,6 +126,10 @@ type Capabilities struct {
 	// APIVersions hold each served "group/version" and "group/version/Kind";
 	// nil means the built-in ones of KubeVersion.
 	APIVersions []string
+	// Failing are the API groups of which the cluster could not tell what it
+	// serves. A chart that mentions one, as "GROUP/", is ErrIncomplete, unless
+	// the app pins its version; so is any chart when the group is built in.
+	Failing []string
 }
 
 // Request is one chart to render.

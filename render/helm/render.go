@@ -23,7 +23,8 @@ import (
 // in the second. The same request gives the same result, Varying fields apart.
 //
 // Errors name the chart's file and the reason. A chart repository that does not
-// answer is ErrUnreachable; see also ErrNoCapabilities. It is safe for
+// answer is ErrUnreachable; see also ErrNoCapabilities and
+// ErrIncomplete. It is safe for
 // concurrent use.
 func Render(ctx context.Context, request Request) (result Result, err error) {
 	// Templates are guarded where they run; this is for what a hostile chart may
@@ -61,6 +62,11 @@ func render(ctx context.Context, request Request) (Result, error) {
 	top, err := prepare(c, set, request, capable)
 	if err != nil {
 		return Result{}, err
+	}
+	if options.KubeVersion == "" {
+		if err := complete(c, top, request.Capabilities.Failing); err != nil {
+			return Result{}, err
+		}
 	}
 	first, err := once(ctx, c, top, request, request.now())
 	if err != nil {

@@ -105,6 +105,47 @@ func TestCapabilities(t *testing.T) {
 	wantError(t, renderError(t, r), `"a/b/c/d"`)
 }
 
+// What a cluster could not tell must not be taken for "it serves nothing of it".
+func TestIncompleteCapabilities(t *testing.T) {
+	const asks = `{{ if .Capabilities.APIVersions.Has "metrics.example.com/v1" }}a: b{{ end }}`
+	plain := chart("web", map[string]string{"templates/a.yaml": configMap("a", "x")})
+	known := func(failing ...string) helm.Capabilities {
+		return helm.Capabilities{KubeVersion: "v1.33.1", APIVersions: []string{"v1"}, Failing: failing}
+	}
+	for name, test := range map[string]struct {
+		files   map[string]string
+		options helm.Options
+		known   helm.Capabilities
+		want    []string // of the error; none for no error
+	}{
+		"no failure":            {join(plain, map[string]string{"web/templates/b.yaml": asks}), helm.Options{}, known(), nil},
+		"not asked for":         {plain, helm.Options{}, known("metrics.example.com"), nil},
+		"part of another group": {join(plain, map[string]string{"web/templates/b.yaml": asks}), helm.Options{}, known("example.com", "rics.example.com"), nil},
+		"a template":            {join(plain, map[string]string{"web/templates/b.yaml": asks}), helm.Options{}, known("a.com", "metrics.example.com"), []string{"web/templates/b.yaml", "metrics.example.com", "repair its APIService", "kubeVersion"}},
+		"a partial":             {join(plain, map[string]string{"web/templates/_b.tpl": asks}), helm.Options{}, known("metrics.example.com"), []string{"web/templates/_b.tpl"}},
+		"a subchart":            {join(plain, chart("web/charts/sub", map[string]string{"templates/b.yaml": asks})), helm.Options{}, known("metrics.example.com"), []string{"web/charts/sub/templates/b.yaml"}},
+		"a value for tpl":       {plain, helm.Options{Values: map[string]any{"extra": asks}}, known("metrics.example.com"), []string{"the values of chart web", "metrics.example.com"}},
+		"a value that is none":  {plain, helm.Options{Values: map[string]any{"annotation": "metrics.example.com/x"}}, known("metrics.example.com"), nil},
+		"a file for tpl":        {join(plain, map[string]string{"web/files/b": asks}), helm.Options{}, known("metrics.example.com"), []string{"web/files/b"}},
+		"pinned":                {join(plain, map[string]string{"web/templates/b.yaml": asks}), helm.Options{KubeVersion: "1.33"}, known("metrics.example.com", "apps"), nil},
+		"a built-in group":      {plain, helm.Options{}, known("apps"), []string{"chart web", "apps"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(test.files)
+			r.Options, r.Capabilities = test.options, test.known
+			if test.want == nil {
+				render(t, r)
+				return
+			}
+			err := renderError(t, r)
+			if !errors.Is(err, helm.ErrIncomplete) {
+				t.Errorf("got %v, want ErrIncomplete", err)
+			}
+			wantError(t, err, test.want...)
+		})
+	}
+}
+
 func TestKubeVersionOfChart(t *testing.T) {
 	r := request(join(chart("web", map[string]string{"templates/a.yaml": configMap("a", "x")}),
 		map[string]string{"web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\nkubeVersion: '>=1.34.0-0'\ndeprecated: true\n"}))

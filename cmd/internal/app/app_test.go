@@ -472,6 +472,30 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+// A chart that asks for what discovery could not tell waits for the server.
+func TestIncompleteDiscovery(t *testing.T) {
+	repo := repository(t, map[string]string{
+		"Chart.yaml":       "apiVersion: v2\nname: c\nversion: 1.0.0\n",
+		"templates/a.yaml": configMap("a") + "data: {has: {{ .Capabilities.APIVersions.Has \"metrics.example.com/v1\" | quote }}}\n",
+	})
+	wired, err := open(t, env(t, nil), app.Settings{Repo: repo, Apps: []string{"a"}}).Configure(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := wired.Apps[0]
+	revision, err := one.Source.Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if revision, err = one.Source.Fetch(t.Context(), revision); err != nil {
+		t.Fatal(err)
+	}
+	_, err = one.Renderer.Render(t.Context(), revision, reconcile.Server{Version: "v1.33.1", Failing: []string{"metrics.example.com"}})
+	if got := reconcile.ExitOf(err); got != reconcile.ExitUnreachable {
+		t.Errorf("got %v with exit code %d, want exit code 15", err, got)
+	}
+}
+
 // A server that does not answer is told apart from input that is wrong.
 func TestUnreachable(t *testing.T) {
 	session := open(t, env(t, nil), app.Settings{Repo: "http://127.0.0.1:1/r", Apps: []string{"a"}})

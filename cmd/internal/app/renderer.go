@@ -82,7 +82,8 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 	}
 	request := render.Request{
 		App: a.app.Name, Tree: revision.Tree, Path: a.app.Source.Path, Namespace: a.app.Namespace, Spec: spec,
-		Scope: server.Scope, Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions}, Charts: charts, Now: a.attempt.session.env.Now(),
+		Scope: server.Scope, Charts: charts,
+		Capabilities: helm.Capabilities{KubeVersion: server.Version, APIVersions: server.APIVersions, Failing: server.Failing}, Now: a.attempt.session.env.Now(),
 	}
 	result, err := render.Render(ctx, request)
 	if extra := a.attempt.session.settings.APIVersions; len(extra) > 0 && result.Engine == render.EngineHelm {

@@ -81,9 +81,9 @@ func (a appSource) fetch(ctx context.Context, revision source.Revision) (source.
 	return fetched, nil
 }
 
-// classify marks the errors of servers that do not answer.
+// classify marks the errors of servers that do not answer, or not in full.
 func classify(err error) error {
-	if errors.Is(err, git.ErrUnreachable) || errors.Is(err, helm.ErrUnreachable) {
+	if errors.Is(err, git.ErrUnreachable) || errors.Is(err, helm.ErrUnreachable) || errors.Is(err, helm.ErrIncomplete) {
 		return reconcile.Unreachable(err)
 	}
 	return err
