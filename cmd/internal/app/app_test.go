@@ -443,19 +443,29 @@ func TestGitRequests(t *testing.T) {
 // What an app's rendering depends on is in its digest; what it does not is not.
 func TestRendererDigest(t *testing.T) {
 	digest := func(text string) string {
-		file := write(t, "tidemark.yaml", "apiVersion: tidemark.dev/v1alpha1\napps: [{name: a, source: {repo: ./r}"+text+"}]\n")
+		file := write(t, "tidemark.yaml", "apiVersion: tidemark.dev/v1alpha1\napps: [{name: a"+text+"}]\n")
 		wired, err := open(t, env(t, nil), app.Settings{Config: file}).Configure(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return wired.Apps[0].Renderer.Digest()
 	}
-	base := digest("")
-	if got := digest(", drift: report"); got != base {
+	const source = ", source: {repo: ./r}"
+	base := digest(source)
+	if got := digest(source + ", drift: report"); got != base {
 		t.Error("a policy changed the digest of the rendering")
 	}
+	repository := func(option string) string {
+		return digest("}]\nrepositories: [{name: r, url: ./r" + option)
+	}
+	if repository(", submodules: true") == repository("") {
+		t.Error("the repository's submodules did not change the digest of the rendering")
+	}
+	if repository(", limits: {objects: 5}") != repository("") {
+		t.Error("the repository's limits changed the digest of the rendering")
+	}
 	for _, text := range []string{", namespace: x", ", render: {engine: plain}", ", render: {helm: {values: {a: 1}}}"} {
-		if digest(text) == base {
+		if digest(source+text) == base {
 			t.Errorf("%s did not change the digest of the rendering", text)
 		}
 	}

@@ -21,9 +21,13 @@ type appRenderer struct {
 	app     config.App
 }
 
-// Digest covers the app's rendering options and the versions of what renders.
+// Digest covers the app's rendering options, what its repository adds to the
+// files of a commit, and the versions of what renders.
 func (a appRenderer) Digest() string {
-	data, err := json.Marshal([]any{a.app.Name, a.app.Namespace, a.app.Source.Path, a.app.Render, a.attempt.session.env.Version, renderers()})
+	data, err := json.Marshal([]any{
+		a.app.Name, a.app.Namespace, a.app.Source.Path, a.app.Render, a.attempt.repositoryOf(a.app).Submodules,
+		a.attempt.session.env.Version, renderers(),
+	})
 	if err != nil {
 		panic(err) // It was read from YAML.
 	}

@@ -103,15 +103,20 @@ func (a *attempt) sourceOf(wants config.App) appSource {
 		}
 		return src
 	}
-	repository := config.Repository{URL: wants.Source.Repo}
-	for _, r := range a.config.Repositories {
-		if r.Name == wants.Source.Repo {
-			repository = r
-		}
-	}
+	repository := a.repositoryOf(wants)
 	if src.ref == (git.Ref{}) {
 		src.ref = repository.Ref
 	}
 	src.remote = a.remoteOf(repository)
 	return src
+}
+
+// repositoryOf gives the repository that an app names, by its name or its URL.
+func (a *attempt) repositoryOf(wants config.App) config.Repository {
+	for _, r := range a.config.Repositories {
+		if r.Name == wants.Source.Repo {
+			return r
+		}
+	}
+	return config.Repository{URL: wants.Source.Repo}
 }
