@@ -1,8 +1,12 @@
 package app_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/config"
@@ -409,6 +415,62 @@ func resolved(t *testing.T, session *app.Session) map[string]source.Revision {
 		}
 	}
 	return found
+}
+
+// What a registry's chart was, digest and all, is told beside what it renders to;
+// a chart of the repository is told by its commit.
+func TestRenderedChart(t *testing.T) {
+	var packed bytes.Buffer
+	zipped := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(zipped)
+	files := map[string]string{"Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.2.3\n", "templates/a.yaml": configMap("a")}
+	for name, text := range files {
+		if err := archive.WriteHeader(&tar.Header{Name: "c/" + name, Mode: 0o644, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+	charts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".tgz") {
+			_, _ = w.Write(packed.Bytes())
+			return
+		}
+		_, _ = fmt.Fprint(w, "apiVersion: v1\nentries: {c: [{name: c, version: 1.2.3, urls: [c.tgz]}]}\n")
+	}))
+	defer charts.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: charts.Certificate().Raw}))
+	repo := repository(t, files)
+	written := charts.URL + "/charts/"
+	session := open(t, env(t, nil), app.Settings{Config: write(t, "tidemark.yaml", "apiVersion: tidemark.dev/v1alpha1\n"+
+		"chartRepositories: [{url: "+charts.URL+", auth: {ca: {file: "+write(t, "ca", ca)+"}}}]\n"+
+		"apps:\n- {name: registry, render: {helm: {chart: {repo: "+written+", name: c, version: 1.x}}}}\n- {name: own, source: {repo: "+repo+"}}\n")})
+	wired, err := session.Configure(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(packed.Bytes())
+	want := map[string]*source.Chart{"registry": {Repo: written, Name: "c", Version: "1.2.3", Digest: "sha256:" + hex.EncodeToString(sum[:])}, "own": nil}
+	for _, a := range wired.Apps {
+		revision, err := a.Source.Resolve(t.Context())
+		if err == nil {
+			revision, err = a.Source.Fetch(t.Context(), revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rendered, err := a.Renderer.Render(t.Context(), revision, reconcile.Server{Version: "v1.33.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[a.Name], rendered.Chart); diff != "" {
+			t.Errorf("chart of %s (-want +got):\n%s", a.Name, diff)
+		}
+	}
 }
 
 // What every attempt of a run asked of a repository is counted, and one attempt

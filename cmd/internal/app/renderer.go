@@ -67,6 +67,15 @@ func inputsOf(result render.Result) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// registryChart gives the chart that was rendered, under the name of its
+// repository that the configuration has; nil for a chart of the app's own.
+func registryChart(wanted *helm.ChartRef, found *helm.ChartVersion) *source.Chart {
+	if wanted == nil || found == nil || found.Repo == "" {
+		return nil
+	}
+	return &source.Chart{Repo: wanted.Repo, Name: found.Name, Version: found.Version, Digest: found.Digest}
+}
+
 // Render gives the app's objects.
 func (a appRenderer) Render(ctx context.Context, revision source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
 	rendered, err := a.render(ctx, revision, server)
@@ -103,7 +112,7 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 		nondeterministic = string(helm.NondeterministicKeep)
 	}
 	return reconcile.Rendered{
-		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings, Inputs: inputsOf(result),
+		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings, Inputs: inputsOf(result), Chart: registryChart(spec.Helm.Chart, result.Chart),
 		UsesServer: result.Engine == render.EngineHelm && spec.Helm.KubeVersion == "",
 		Varying:    result.Varying, Nondeterministic: nondeterministic,
 	}, nil
