@@ -1,12 +1,21 @@
 package scripts_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/yaml"
 
 	"tidemark.dev/tidemark/tests/servers"
 )
@@ -117,6 +126,61 @@ func gitRedirect(ts *testscript.TestScript, command, secret string) {
 	gitHTTP(ts, servers.GitHTTPOptions{TLS: true, Username: "tide", Password: secret, Redirect: func(r *http.Request) string {
 		return w.lure.URL + r.URL.RequestURI()
 	}})
+}
+
+// charts: SECRET DIR...
+func charts(ts *testscript.TestScript, args []string) {
+	want(ts, args, 2, -1, "charts SECRET DIR...")
+	files, index := map[string][]byte{}, map[string][]any{}
+	for _, dir := range args[1:] {
+		packed := pack(ts, dir)
+		var metadata map[string]any
+		ts.Check(yaml.Unmarshal([]byte(ts.ReadFile(dir+"/Chart.yaml")), &metadata))
+		name := fmt.Sprintf("%s-%s.tgz", metadata["name"], metadata["version"])
+		files["/"+name] = packed
+		metadata["urls"], metadata["digest"] = []string{name}, fmt.Sprintf("%x", sha256.Sum256(packed))
+		index[fmt.Sprint(metadata["name"])] = append(index[fmt.Sprint(metadata["name"])], metadata)
+	}
+	var err error
+	files["/index.yaml"], err = yaml.Marshal(map[string]any{"apiVersion": "v1", "entries": index})
+	ts.Check(err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch user, password, _ := r.BasicAuth(); {
+		case user != "tide" || password != args[0]:
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+		case files[r.URL.Path] == nil:
+			http.NotFound(w, r)
+		default:
+			_, _ = w.Write(files[r.URL.Path])
+		}
+	}))
+	of(ts).stops = append(of(ts).stops, stopper(server.Close))
+	ts.Setenv("CHARTS", server.URL)
+}
+
+// stopper makes a servers.Stopper of a function.
+type stopper func()
+
+func (s stopper) Stop() error {
+	s()
+	return nil
+}
+
+// pack makes a chart's archive of its folder.
+func pack(ts *testscript.TestScript, dir string) []byte {
+	content, err := files(ts.MkAbs(dir))
+	ts.Check(err)
+	var packed bytes.Buffer
+	zipped := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(zipped)
+	for _, name := range slices.Sorted(maps.Keys(content)) {
+		ts.Check(archive.WriteHeader(&tar.Header{Name: filepath.Base(dir) + "/" + name, Mode: 0o644, Size: int64(len(content[name]))}))
+		_, err := archive.Write(content[name])
+		ts.Check(err)
+	}
+	ts.Check(archive.Close())
+	ts.Check(zipped.Close())
+	return packed.Bytes()
 }
 
 func gitSSH(ts *testscript.TestScript, passphrase string) {

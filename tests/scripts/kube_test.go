@@ -56,7 +56,7 @@ func kube(ts *testscript.TestScript, args []string) {
 	}{
 		"has": {1, 3, kubeHas}, "absent": {1, 1, kubeAbsent}, "patch": {2, 2, kubePatch}, "apply": {3, 3, kubeApply},
 		"delete": {1, 1, kubeDelete}, "secret": {2, -1, kubeSecret}, "mark": {0, 0, kubeMark}, "untouched": {0, 0, kubeWrote},
-		"wrote": {1, -1, kubeWrote},
+		"wrote": {1, -1, kubeWrote}, "established": {1, 1, kubeEstablished}, "token": {1, 1, kubeToken}, "hides": {1, 1, kubeHides},
 	}
 	if len(args) == 0 {
 		ts.Fatalf("usage: kube COMMAND ARGS...")
@@ -137,6 +137,28 @@ func kubeSecret(ts *testscript.TestScript, args []string) {
 	defer cancel()
 	_, err = of(ts).cluster.Create(ctx, "/api/v1/namespaces/"+of(ts).name+"/secrets", secret)
 	ts.Check(err)
+}
+
+// kubeEstablished waits until the server serves the kind of a CustomResourceDefinition.
+func kubeEstablished(ts *testscript.TestScript, args []string) {
+	plural, group, _ := strings.Cut(args[0], ".")
+	poll(ts, args[0]+" is served", func() bool {
+		ctx, cancel := within()
+		defer cancel()
+		status, answer, err := of(ts).cluster.Do(ctx, http.MethodGet, "/apis/"+group+"/v1", "", nil)
+		ts.Check(err)
+		return status == http.StatusOK && strings.Contains(string(answer), `"name":"`+plural+`"`)
+	})
+}
+
+// kubeToken writes the token of the script's user to a file.
+func kubeToken(ts *testscript.TestScript, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(of(ts).cluster.User(of(ts).name).Token+"\n"), 0o600))
+}
+
+// kubeHides holds that a token shows nowhere.
+func kubeHides(ts *testscript.TestScript, args []string) {
+	canary(ts, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 }
 
 func kubeMark(ts *testscript.TestScript, _ []string) {

@@ -2,6 +2,7 @@ package scripts_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -56,6 +57,12 @@ func capture(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("there is no %s", args[1])
 	}
 	ts.Setenv(args[0], text(value))
+}
+
+// digest: VARIABLE FILE
+func digest(ts *testscript.TestScript, args []string) {
+	want(ts, args, 2, 2, "digest VARIABLE FILE")
+	ts.Setenv(args[0], fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimSuffix(ts.ReadFile(args[1]), "\n")))))
 }
 
 // sameplan: FILE APP

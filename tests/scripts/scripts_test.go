@@ -22,6 +22,7 @@
 //	commit DIR MESSAGE             make the folder the next commit of the repository $WORK/git/DIR.git; $COMMIT is its hash
 //	branch DIR NAME                go on with a branch
 //	tag DIR NAME [MESSAGE]         tag the commit
+//	charts SECRET DIR...           serve the folders as charts of the repository $CHARTS to the user tide
 //	git http|https|token|ssh|redirect [SECRET]
 //	                               serve the repositories under $GIT, to those who know the password of the user tide,
 //	                               the token, or the key ($GIT_KEY, $GIT_KNOWN_HOSTS); $GIT_CA is the authority of https
@@ -32,6 +33,9 @@
 //	kube apply REF MANAGER FILE    apply it as another tool would
 //	kube delete REF                delete it by hand
 //	kube secret NAME KEY=VALUE...  make a Secret; a VALUE of @FILE is the file's content
+//	kube established NAME          wait until the kind of a CustomResourceDefinition is served
+//	kube token FILE                write the token of the script's user to a file
+//	kube hides FILE                as canary, for the content of that file
 //	kube mark                      from here on …
 //	kube untouched                 … Tidemark wrote nothing to the cluster
 //	kube wrote REGEXP...           … it wrote exactly requests that match, in any order
@@ -39,6 +43,7 @@
 //	json PATH [VALUE]              stdout is one JSON document that holds the value at the path: apps[shop].counts.created;
 //	                               "! json PATH" says that there is nothing, "json -match PATH REGEXP" what it looks like
 //	capture VARIABLE PATH          put the value at the path of that document into a variable
+//	digest VARIABLE FILE           put the SHA-256 of a file, less the last line's end, into a variable
 //	sameplan FILE APP              what the run on stdout did for the app is what the plan in the file says
 //	normal                         make of stdout what is the same in each run, to be compared
 //	loglines KEY...                every line of stderr is a JSON object with level, time and message and no other key
@@ -107,10 +112,12 @@ func TestScripts(t *testing.T) {
 			"branch":   positive(branch),
 			"tag":      positive(tag),
 			"git":      positive(git),
+			"charts":   positive(charts),
 			"kube":     positive(kube),
 			"json":     jsonField,
 			"capture":  positive(capture),
 			"sameplan": positive(sameplan),
+			"digest":   positive(digest),
 			"normal":   positive(normal),
 			"canary":   positive(canary),
 		},

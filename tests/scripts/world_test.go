@@ -210,7 +210,9 @@ func unused(ts *testscript.TestScript, args []string) {
 	want(ts, args, 1, 1, "unused VARIABLE")
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	ts.Check(err)
-	ts.Setenv(args[0], listener.Addr().String())
+	host, port, _ := strings.Cut(listener.Addr().String(), ":")
+	ts.Setenv(args[0], host+":"+port)
+	ts.Setenv(args[0]+"_HOST", "["+host+"]:"+port)
 	ts.Check(listener.Close())
 }
 
