@@ -340,6 +340,33 @@ apps:
 	}
 }
 
+// A run of flags knows only its own app, and no run stores a credential.
+func TestJob(t *testing.T) {
+	repo := repository(t, map[string]string{"tidemark.yaml": "apiVersion: tidemark.dev/v1alpha1\napps: [{name: a}]\n"})
+	for _, settings := range []app.Settings{{Repo: repo, Apps: []string{"a"}}, {Repo: repo, Config: "tidemark.yaml"}} {
+		settings.State, settings.Kubeconfig = t.TempDir(), write(t, "kubeconfig", kubeconfig)
+		session := open(t, env(t, nil), settings)
+		job, err := session.Job(t.Context(), reconcile.Sync)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session.Redactor.Add("correct horse battery")
+		if job.Redact == nil {
+			t.Fatal("the job redacts nothing")
+		}
+		if got := job.Redact("a correct horse battery"); got != "a (redacted)" {
+			t.Errorf("the job redacts to %q", got)
+		}
+		wired, err := job.Configure(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := settings.Config == ""; wired.Partial != want {
+			t.Errorf("with %+v: partial is %t, want %t", settings, wired.Partial, want)
+		}
+	}
+}
+
 // Apps that take the same repository take it once.
 func TestAppsShareARepository(t *testing.T) {
 	repo := repository(t, map[string]string{"a/cm.yaml": configMap("a"), "b/cm.yaml": configMap("b")})

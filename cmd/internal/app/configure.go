@@ -21,7 +21,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 	}
 	attempt.config = c
 	wired := reconcile.Config{
-		Committed: file,
+		Committed: file, Partial: s.settings.isSingle(),
 		Digest:    c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
 	}
 	for _, a := range c.Apps {

@@ -25,7 +25,7 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
 		Self: s.self(ctx), GitRequests: s.gitRequests, PeakMemory: peakMemory,
-		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Now: s.env.Now,
+		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
 	}
 	if !s.settings.isSingle() {
 		job.Only = s.settings.Apps

@@ -78,8 +78,7 @@ func (s *Session) renderOne(ctx context.Context, a reconcile.App) (reconcile.Ren
 		return rendered, err
 	}
 	server, err := s.server(ctx)
-	var usage *UsageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*UsageError](err); ok {
 		return reconcile.Rendered{}, &UsageError{
 			Message: "the chart wants to know the version of Kubernetes, and " + usage.Message,
 			Hint:    "give the version with --kube-version, or name a cluster with --kubeconfig",
