@@ -42,6 +42,13 @@ per kind.
 			if len(c.settings.Confirm) > 0 && c.settings.Reason == "" {
 				return &app.UsageError{Message: "--confirm wants a --reason: it stands in the record", Hint: "add --reason 'why this may happen'"}
 			}
+			for i, given := range c.settings.Confirm {
+				hash, err := planHash(given)
+				if err != nil {
+					return err
+				}
+				c.settings.Confirm[i] = hash
+			}
 			show := func(report reconcile.Report) error { return c.printRun(report, output) }
 			report, err := c.do(cmd.Context(), reconcile.Sync, show)
 			if err != nil && output == "json" && !isUsage(err) {
@@ -57,7 +64,7 @@ per kind.
 	c.waitFlags(cmd)
 	c.appFlags(cmd)
 	c.clusterFlags(cmd)
-	cmd.Flags().StringSliceVar(&c.settings.Confirm, "confirm", nil, "approve the plan with this `hash` and carry it out in one go (repeatable)")
+	cmd.Flags().StringSliceVar(&c.settings.Confirm, "confirm", nil, "approve the plan with this `hash` (8 digits of it at least) and carry it out in one go (repeatable)")
 	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it; it stands in the record")
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
