@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"sigs.k8s.io/yaml"
 
 	"tidemark.dev/tidemark/tests/servers"
 )
@@ -195,10 +194,4 @@ func writes(cp *servers.ControlPlane, mark int64, user string) ([]string, error)
 		}
 	}
 	return found, err
-}
-
-// manifest reads YAML as JSON.
-func manifest(data []byte) (value any, err error) {
-	err = yaml.Unmarshal(data, &value)
-	return value, err
 }

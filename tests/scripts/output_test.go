@@ -156,8 +156,8 @@ func text(value any) string {
 
 // loglines: KEY...
 func loglines(ts *testscript.TestScript, keys []string) {
-	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
-	for _, line := range lines {
+	lines := strings.SplitSeq(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
+	for line := range lines {
 		document, err := oneDocument(line)
 		object, isObject := document.(map[string]any)
 		if err != nil || !isObject {
