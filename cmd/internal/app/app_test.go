@@ -307,6 +307,20 @@ func TestCommittedConfigurationIsNotTrusted(t *testing.T) {
 	}
 }
 
+// Whoever writes it would choose where the passwords of Secrets are sent.
+func TestCommittedConfigurationNamesNoSecretElsewhere(t *testing.T) {
+	repo := repository(t, map[string]string{
+		"tidemark.yaml": "apiVersion: tidemark.dev/v1alpha1\nchartRepositories: [{url: https://evil.example, auth: {secretRef: {name: s, namespace: flux-system}}}]\napps: [{name: a}]\n",
+	})
+	for namespace, good := range map[string]bool{"": false, "tidemark": false, "flux-system": true} {
+		e := env(t, map[string]string{"TIDEMARK_POD_NAMESPACE": namespace})
+		_, err := open(t, e, app.Settings{Repo: repo, Config: "tidemark.yaml"}).Configure(t.Context(), nil)
+		if _, told := errors.AsType[*config.Error](err); told == good {
+			t.Errorf("in the namespace %q: got %v", namespace, err)
+		}
+	}
+}
+
 // The credentials of one app fail that app, and are out of everything printed.
 func TestCredentials(t *testing.T) {
 	repo := repository(t, map[string]string{"cm.yaml": configMap("a")})

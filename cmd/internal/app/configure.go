@@ -22,7 +22,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 	attempt.config = c
 	wired := reconcile.Config{
 		Committed: file, Partial: s.settings.isSingle(),
-		Digest:    c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
+		Digest: c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
 	}
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{
@@ -65,7 +65,7 @@ func (a *attempt) committed(ctx context.Context, last *reconcile.Committed) (con
 	if err != nil {
 		return config.Config{}, nil, err
 	}
-	c, err := config.Parse(file.Path, file.Text, config.Committed)
+	c, err := config.Parse(file.Path, file.Text, config.Trust{Committed: true, Namespace: a.session.ownNamespace()})
 	if err != nil {
 		return config.Config{}, nil, fmt.Errorf("read configuration at %.10s of %s:\n%w", file.Commit, file.Repo, err)
 	}

@@ -17,10 +17,7 @@ func (s *Session) self(ctx context.Context) []object.ID {
 	if pod == "" {
 		return nil
 	}
-	namespace := s.env.Get("TIDEMARK_POD_NAMESPACE")
-	if namespace == "" {
-		namespace = s.ownNamespace()
-	}
+	namespace := s.ownNamespace()
 	self := []object.ID{{Kind: "Namespace", Name: namespace}}
 	if account := s.env.Get("TIDEMARK_SERVICE_ACCOUNT"); account != "" {
 		self = append(self, object.ID{Kind: "ServiceAccount", Namespace: namespace, Name: account})

@@ -89,7 +89,7 @@ func readConfig(path string) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	return config.Parse(path, data, config.Operator)
+	return config.Parse(path, data, config.Trust{})
 }
 
 // Tool names this program for the record.

@@ -82,8 +82,12 @@ func (s *Session) pod() (cluster.Options, error) {
 	return cluster.InCluster(host, port), nil
 }
 
-// ownNamespace gives the namespace of the pod that this runs in, else default.
+// ownNamespace gives the namespace that this runs in: TIDEMARK_POD_NAMESPACE,
+// that of the pod's service account, else default.
 func (s *Session) ownNamespace() string {
+	if name := s.env.Get("TIDEMARK_POD_NAMESPACE"); name != "" {
+		return name
+	}
 	data, err := os.ReadFile(filepath.Join(serviceAccountDir, "namespace"))
 	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
 		return name

@@ -29,7 +29,7 @@ type check struct {
 }
 
 func (c check) all() {
-	if c.trust == Committed {
+	if c.trust.Committed {
 		c.committed()
 	}
 	c.cluster("cluster", c.config.Cluster)
@@ -133,7 +133,7 @@ func (c check) unique(first map[string]int, field, name string) {
 func (c check) repoURL(field, raw string) {
 	c.noUserinfo(field, raw)
 	local := !strings.Contains(raw, ":") || strings.HasPrefix(strings.ToLower(raw), "file:")
-	if c.trust == Committed && raw != "" && local {
+	if c.trust.Committed && raw != "" && local {
 		c.add(field, "is a path of the runner: a configuration in a repository cannot name one")
 	}
 }
@@ -182,7 +182,11 @@ func (c check) secretRef(field string, a Auth) {
 	if name := a.SecretRef.Name; name != "" && !subdomain.MatchString(name) {
 		c.add(field+".secretRef.name", "%q cannot be the name of a Secret", name)
 	}
-	c.namespace(field+".secretRef.namespace", a.SecretRef.Namespace)
+	namespace := a.SecretRef.Namespace
+	c.namespace(field+".secretRef.namespace", namespace)
+	if c.trust.Committed && namespace != "" && namespace != c.trust.Namespace {
+		c.add(field+".secretRef.namespace", "a configuration in a repository may only name Secrets of the namespace that Tidemark runs in, %q: leave it out, or say by TIDEMARK_POD_NAMESPACE that Tidemark runs in another", c.trust.Namespace)
+	}
 }
 
 // way checks where one value is found.
@@ -196,7 +200,7 @@ func (c check) way(field, value, env, file string) {
 	switch {
 	case given != 1:
 		c.add(field, "give exactly one way to find it, not %d", given)
-	case c.trust == Committed && value == "":
+	case c.trust.Committed && value == "":
 		c.add(field, "a configuration in a repository cannot read the runner's files and environment: use secretRef")
 	}
 }
@@ -251,7 +255,7 @@ func (c check) apps() {
 		c.source(field+".source", a.Source)
 		c.policy(field, a.Policy)
 		c.namespace(field+".namespace", a.Namespace)
-		if c.trust == Operator && c.config.repoOf(a) == "" && a.NeedsRepository() {
+		if !c.trust.Committed && c.config.repoOf(a) == "" && a.NeedsRepository() {
 			c.add(field+".source", "is required: give repo, the name of a repository or a URL")
 		}
 	}

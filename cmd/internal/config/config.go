@@ -9,7 +9,7 @@
 // once. The structs are the documented schema: tidemark.schema.json and the
 // reference are generated from them. A configuration that was read from a
 // repository may be hostile: it cannot name the runner's files or environment,
-// the state or the cluster (see Trust).
+// the state or the cluster, and no Secret of another namespace (see Trust).
 package config
 
 import (

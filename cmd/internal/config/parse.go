@@ -6,18 +6,17 @@ import (
 	"encoding/json"
 )
 
-// Trust says who wrote a configuration.
-type Trust int
-
-// The two places that a configuration comes from.
-const (
-	// Operator: a file of the machine that Tidemark runs on.
-	Operator Trust = iota
-	// Repository content: it may name apps and repositories, and Secrets of
-	// the cluster, but no file or variable of the runner, and neither state nor
-	// cluster.
-	Committed
-)
+// Trust says who wrote a configuration. The zero value is the operator, who
+// wrote a file of the machine that Tidemark runs on.
+type Trust struct {
+	// Committed: it is content of a repository. It may name apps, repositories
+	// and Secrets of one namespace, but no file or variable of the runner, and
+	// neither state nor cluster.
+	Committed bool
+	// Namespace is the one whose Secrets a committed configuration may name:
+	// whoever writes it chooses the host that their passwords are sent to.
+	Namespace string
+}
 
 // Parse reads a configuration and fills in its defaults; file is what errors
 // call it. The error is an *Error with every problem there is; the Config beside

@@ -18,7 +18,7 @@ const head = "apiVersion: tidemark.dev/v1alpha1\n"
 
 func parse(t *testing.T, text string) config.Config {
 	t.Helper()
-	c, err := config.Parse("tidemark.yaml", []byte(text), config.Operator)
+	c, err := config.Parse("tidemark.yaml", []byte(text), config.Trust{})
 	if err != nil {
 		t.Fatalf("Parse(%q): %v", text, err)
 	}
@@ -127,7 +127,7 @@ func TestParseTellsEveryProblem(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := config.Parse("tidemark.yaml", []byte(test.in), config.Operator)
+			_, err := config.Parse("tidemark.yaml", []byte(test.in), config.Trust{})
 			if _, told := errors.AsType[*config.Error](err); !told {
 				t.Fatalf("Parse(%q): got %v, want a *config.Error", test.in, err)
 			}
@@ -153,12 +153,17 @@ func bomb() string {
 	return b.String()
 }
 
+// committed is what is trusted of a repository by a Tidemark in the namespace n.
+var committed = config.Trust{Committed: true, Namespace: "n"}
+
 // A configuration in a repository may be written by anybody who may write
 // there: it cannot reach what only the operator has.
 func TestParseCommitted(t *testing.T) {
 	tests := []struct {
 		name, in, want string
 	}{
+		{"another namespace's Secret", "repositories: [{name: a, url: https://evil.example/r, auth: {secretRef: {name: s, namespace: prod}}}]\napps: [{name: a}]\n", `tidemark.yaml:2: repositories[0].auth.secretRef.namespace: a configuration in a repository may only name Secrets of the namespace that Tidemark runs in, "n"`},
+		{"another namespace's Secret for charts", "chartRepositories: [{url: https://evil.example, auth: {secretRef: {name: s, namespace: prod}}}]\napps: [{name: a}]\n", "chartRepositories[0].auth.secretRef.namespace: a configuration in a repository"},
 		{"state", "state: s3://other/bucket\napps: [{name: a}]\n", "state: cannot be set"},
 		{"cluster", "cluster: {context: prod}\napps: [{name: a}]\n", "cluster: cannot be set"},
 		{"timeout", "timeout: 1h\napps: [{name: a}]\n", "timeout: cannot be set"},
@@ -170,14 +175,14 @@ func TestParseCommitted(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := config.Parse("tidemark.yaml", []byte(head+test.in), config.Committed)
+			_, err := config.Parse("tidemark.yaml", []byte(head+test.in), committed)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Parse(%q): got %v, want it to say %q", test.in, err, test.want)
 			}
 		})
 	}
-	good := head + "repositories: [{name: b, url: https://example.com/r, auth: {secretRef: {name: s, namespace: n}}}]\napps: [{name: a}, {name: c, source: {repo: b}}]\n"
-	if _, err := config.Parse("tidemark.yaml", []byte(good), config.Committed); err != nil {
+	good := head + "repositories: [{name: b, url: https://example.com/r, auth: {secretRef: {name: s, namespace: n}}}, {name: d, url: https://example.com/d, auth: {secretRef: {name: s}}}]\napps: [{name: a}, {name: c, source: {repo: b}}]\n"
+	if _, err := config.Parse("tidemark.yaml", []byte(good), committed); err != nil {
 		t.Errorf("Parse(%q): %v", good, err)
 	}
 }
@@ -222,7 +227,7 @@ func TestDigest(t *testing.T) {
 // What a broken configuration says of its state is still good for leaving the
 // record of the failure there.
 func TestParseGivesWhatItCouldRead(t *testing.T) {
-	c, err := config.Parse("tidemark.yaml", []byte(head+"state: file:///s\nbroken: true\napps: []\n"), config.Operator)
+	c, err := config.Parse("tidemark.yaml", []byte(head+"state: file:///s\nbroken: true\napps: []\n"), config.Trust{})
 	if err == nil || c.State != "file:///s" {
 		t.Errorf("got state %q and error %v, want file:///s and an error", c.State, err)
 	}
@@ -261,7 +266,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		c, err := config.Parse("f", data, config.Committed)
+		c, err := config.Parse("f", data, committed)
 		if err == nil {
 			_ = c.Digest()
 		}

@@ -73,7 +73,8 @@ type GitHubApp struct {
 type SecretRef struct {
 	// Name of the Secret.
 	Name string `json:"name" required:"true"`
-	// Namespace of the Secret. Default: the one that Tidemark runs in.
+	// Namespace of the Secret. Default: the one that Tidemark runs in; a
+	// configuration in a repository may name no other.
 	Namespace string `json:"namespace,omitempty"`
 }
 
