@@ -72,9 +72,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	}
 	part.plan = plan.Make(r.input(l, &part, others(l, a, apps), nil))
 	// The server's objections come late here: the rest is applied already.
-	for _, invalid := range part.plan.Invalid {
-		a.plan.Warnings = append(a.plan.Warnings, invalid)
-	}
+	a.plan.Warnings = append(a.plan.Warnings, part.plan.Invalid...)
 	for _, refusal := range part.plan.Refusals {
 		a.plan.Warnings = append(a.plan.Warnings, "not applied: "+refusal.Message)
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/state"
@@ -29,10 +30,8 @@ var severity = []int{ //nolint:gochecknoglobals // a table
 // worst gives the code to exit with when each of codes is due.
 func worst(codes ...int) int {
 	for _, code := range severity {
-		for _, c := range codes {
-			if c == code {
-				return code
-			}
+		if slices.Contains(codes, code) {
+			return code
 		}
 	}
 	return ExitOK

@@ -67,8 +67,7 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
 	}
 	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, doubt)
-	var held *state.HeldError
-	if errors.As(err, &held) {
+	if _, ok := errors.AsType[*state.HeldError](err); ok {
 		l.skipped = true
 		return l, nil
 	}

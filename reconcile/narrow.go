@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
@@ -77,10 +78,7 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 		member.Version = o.Change.Version
 		return settledMember(member, a, o.Meta.UID)
 	case apply.Kept:
-		switch o.Change.Reason {
-		case plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees:
-			member.Kept = true
-		}
+		member.Kept = member.Kept || slices.Contains([]plan.Reason{plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees}, o.Change.Reason)
 	case apply.Unknown:
 		if o.Change.Action == plan.Create && member.Ghost == nil {
 			// The request may be on its way until the lease that it was sent under is

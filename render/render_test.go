@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -194,22 +195,32 @@ func TestNormalises(t *testing.T) {
 		{"namespace default", cm("a"), "", nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"default"}}`, nil},
 		{"its own namespace", cm("a, namespace: own"), "ns", nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"own"}}`, nil},
 		{"cluster-scoped", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "ns", nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}`, nil},
-		{"namespace on a cluster-scoped kind", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a, namespace: x}\n", "ns", nil,
+		{
+			"namespace on a cluster-scoped kind", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a, namespace: x}\n", "ns", nil,
 			`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"a"}}`,
-			[]string{"app.yaml: ClusterRole.rbac.authorization.k8s.io x/a: the namespace is left out, because the kind is cluster-scoped"}},
+			[]string{"app.yaml: ClusterRole.rbac.authorization.k8s.io x/a: the namespace is left out, because the kind is cluster-scoped"},
+		},
 		{"unknown kind", x, "ns", nil, `{"apiVersion":"x.dev/v1","kind":"X","metadata":{"name":"a"}}`, nil},
 		{"kind that the cluster knows", x, "ns", func(object.GroupKind) (bool, bool) { return true, true }, `{"apiVersion":"x.dev/v1","kind":"X","metadata":{"name":"a","namespace":"ns"}}`, nil},
-		{"kind defined in the set", x + crd("Namespaced"), "ns", func(object.GroupKind) (bool, bool) { return false, true },
+		{
+			"kind defined in the set", x + crd("Namespaced"), "ns", func(object.GroupKind) (bool, bool) { return false, true },
 			`{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"xs.x.dev"},"spec":{"group":"x.dev","names":{"kind":"X"},"scope":"Namespaced"}}
-{"apiVersion":"x.dev/v1","kind":"X","metadata":{"name":"a","namespace":"ns"}}`, nil},
-		{"a built-in kind cannot be redefined", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n" + strings.ReplaceAll(strings.ReplaceAll(crd("Cluster"), "group: x.dev", `group: ""`), "kind: X", "kind: ConfigMap"), "ns", nil,
+{"apiVersion":"x.dev/v1","kind":"X","metadata":{"name":"a","namespace":"ns"}}`, nil,
+		},
+		{
+			"a built-in kind cannot be redefined", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n" + strings.ReplaceAll(strings.ReplaceAll(crd("Cluster"), "group: x.dev", `group: ""`), "kind: X", "kind: ConfigMap"), "ns", nil,
 			`{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"xs.x.dev"},"spec":{"group":"","names":{"kind":"ConfigMap"},"scope":"Cluster"}}
-{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"ns"}}`, nil},
-		{"empty server fields", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, creationTimestamp: null, generation: 0, managedFields: []}\nstatus: {conditions: []}\n", "ns", nil,
-			`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"ns"}}`, nil},
-		{"server fields", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, uid: u, resourceVersion: \"7\", labels: {a: b}}\nstatus: {replicas: 1}\n", "ns", nil,
+{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"ns"}}`, nil,
+		},
+		{
+			"empty server fields", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, creationTimestamp: null, generation: 0, managedFields: []}\nstatus: {conditions: []}\n", "ns", nil,
+			`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"ns"}}`, nil,
+		},
+		{
+			"server fields", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, uid: u, resourceVersion: \"7\", labels: {a: b}}\nstatus: {replicas: 1}\n", "ns", nil,
 			`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"labels":{"a":"b"},"name":"a","namespace":"ns"}}`,
-			[]string{"app.yaml: Deployment.apps a: metadata.resourceVersion, metadata.uid, status: left out, because the API server sets it"}},
+			[]string{"app.yaml: Deployment.apps a: metadata.resourceVersion, metadata.uid, status: left out, because the API server sets it"},
+		},
 		{"status of a kind that is not built in", x + "status: {a: b}\n", "ns", nil, `{"apiVersion":"x.dev/v1","kind":"X","metadata":{"name":"a"},"status":{"a":"b"}}`, nil},
 	}
 	for _, test := range tests {
@@ -239,9 +250,7 @@ func TestInputsHoldTheDetection(t *testing.T) {
 	}
 	for _, file := range []string{"plain/sub/Chart.yaml", "plain/sub/kustomization.yml", ".sourceignore", "plain/.tidemarkignore", "plain/sub/new.txt"} {
 		changed := sourcetest.Files{file: ""}
-		for name, content := range engines() {
-			changed[name] = content
-		}
+		maps.Copy(changed, engines())
 		if changed.Tree().Same(result.Inputs) {
 			t.Errorf("a new file %s does not count as a change", file)
 		}

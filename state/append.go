@@ -26,7 +26,7 @@ const rebases = 5
 // Errors: *HeldError, ErrRestart, ErrRolledBack, and those of Load.
 func (l *Ledger) Append(ctx context.Context, base Head, record Record, fold time.Duration, edit func(*Head)) (Head, Record, error) {
 	var written Record
-	head, err := l.rebasing(ctx, base, func(base Head) (Head, error) {
+	head, err := l.rebasing(base, func(base Head) (Head, error) {
 		next, err := l.revise(base, edit)
 		if err != nil {
 			return Head{}, err
@@ -74,7 +74,7 @@ func (l *Ledger) orRecorded(ctx context.Context, head Head, err error, audit Aud
 
 // rebasing runs one write of a run that holds nothing, and runs it again on the
 // newer head as long as what the run was decided on stands.
-func (l *Ledger) rebasing(ctx context.Context, base Head, write func(base Head) (Head, error)) (Head, error) {
+func (l *Ledger) rebasing(base Head, write func(base Head) (Head, error)) (Head, error) {
 	if l.run == "" {
 		return Head{}, errors.New("the ledger was opened without a run")
 	}

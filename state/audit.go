@@ -126,7 +126,7 @@ func (l *Ledger) Verify(ctx context.Context) (Chain, error) {
 			return Chain{}, fmt.Errorf("verify the audit chain: %w", err)
 		}
 		for i, link := range links {
-			seq := newest - uint64(i)
+			seq := newest - uint64(i) //nolint:gosec // An index is not negative.
 			switch {
 			case link.missing:
 				find(seq, "it is missing")
@@ -162,7 +162,7 @@ func (l *Ledger) links(ctx context.Context, head Head, newest uint64) ([]link, e
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range links {
 		group.Go(func() error {
-			seq := newest - uint64(i)
+			seq := newest - uint64(i) //nolint:gosec // An index is not negative.
 			data := []byte(head.Audit.Inline)
 			if seq < head.Audit.Seq || data == nil {
 				name := auditName(seq)

@@ -36,7 +36,7 @@ func NewRunID(now time.Time, random io.Reader) (string, error) {
 	var bits [16]byte
 	millis := uint64(now.UnixMilli())
 	for i := range 6 {
-		bits[i] = byte(millis >> (8 * (5 - i)))
+		bits[i] = byte(millis >> (8 * (5 - i))) //nolint:gosec // One byte of it is wanted.
 	}
 	if _, err := io.ReadFull(random, bits[6:]); err != nil {
 		return "", fmt.Errorf("draw the id of a run: %w", err)

@@ -40,7 +40,7 @@ var errSettled = errors.New("the run has settled")
 // was sent to the cluster and the lease runs out by itself.
 func (l *Ledger) Claim(ctx context.Context, base Head, edit func(*Head)) (*Tenure, error) {
 	var t *Tenure
-	_, err := l.rebasing(ctx, base, func(base Head) (head Head, err error) {
+	_, err := l.rebasing(base, func(base Head) (head Head, err error) {
 		t, err = l.take(ctx, base, nil, edit)
 		return head, err
 	})
@@ -63,8 +63,7 @@ func (l *Ledger) TakeOver(ctx context.Context, waited Waited, edit func(*Head)) 
 	}
 	interrupted := append(base.clone().Lease.Interrupted, base.Lease.Run)
 	t, err := l.take(ctx, base, interrupted, edit)
-	var moved *movedError
-	if errors.As(err, &moved) {
+	if moved, ok := errors.AsType[*movedError](err); ok {
 		if moved.current.Idle() {
 			err = fmt.Errorf("%w: %w", ErrRestart, moved)
 		} else {

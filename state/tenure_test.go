@@ -81,12 +81,11 @@ func TestRacingClaims(t *testing.T) {
 						return
 					}
 					tenure, err := l.Claim(t.Context(), base, nil)
-					var held *state.HeldError
 					mu.Lock()
 					defer mu.Unlock()
 					if err == nil {
 						won = append(won, tenure)
-					} else if !errors.As(err, &held) {
+					} else if _, ok := errors.AsType[*state.HeldError](err); !ok {
 						t.Errorf("Claim: %v", err)
 					}
 				})

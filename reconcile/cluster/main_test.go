@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/cluster"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -53,7 +51,7 @@ func TestMain(m *testing.M) {
 func controlPlane(t *testing.T) *servers.ControlPlane {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "tidemark-cluster"); shared.err != nil {
+		if shared.dir, shared.err = os.MkdirTemp("", "tidemark-cluster"); shared.err != nil { //nolint:usetesting // It outlives this test.
 			return
 		}
 		shared.plane, shared.err = servers.StartControlPlane(context.Background(), shared.dir, servers.ControlPlaneOptions{
@@ -160,16 +158,6 @@ func must(t *testing.T, c *cluster.Cluster, o object.Object, at apply.Target) pl
 		t.Fatalf("apply %s: %v", o.ID, err)
 	}
 	return meta
-}
-
-// asJSON turns YAML into JSON.
-func asJSON(t *testing.T, text string) []byte {
-	t.Helper()
-	data, err := yaml.YAMLToJSON([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // answer writes a metav1.Status.

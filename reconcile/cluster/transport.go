@@ -84,8 +84,7 @@ func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
 		if connected.Load() {
 			return fmt.Errorf("%w: %w", apply.ErrUnanswered, err)
 		}
-		var untrusted *tls.CertificateVerificationError
-		if errors.As(err, &untrusted) {
+		if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			// It is there, and waiting will not make it another one.
 			return fmt.Errorf("the server's certificate is not trusted: %w", untrusted.Err)
 		}
@@ -113,8 +112,7 @@ func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
 	response, err := c.client.Do(req)
 	if err != nil {
 		// The wrapping repeats the address, which the reader knows.
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
 		return nil, unanswered(err)

@@ -40,11 +40,19 @@ type GitHubApp struct {
 
 const redacted = "(redacted)"
 
-func (Auth) String() string                    { return redacted }
-func (Auth) GoString() string                  { return redacted }
-func (Auth) MarshalText() ([]byte, error)      { return []byte(redacted), nil }
-func (GitHubApp) String() string               { return redacted }
-func (GitHubApp) GoString() string             { return redacted }
+func (Auth) String() string { return redacted }
+
+// GoString shows that something is withheld.
+func (Auth) GoString() string { return redacted }
+
+// MarshalText shows that something is withheld.
+func (Auth) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (GitHubApp) String() string          { return redacted }
+
+// GoString shows that something is withheld.
+func (GitHubApp) GoString() string { return redacted }
+
+// MarshalText shows that something is withheld.
 func (GitHubApp) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // AuthFromSecret reads the data of a Kubernetes Secret in one of the two

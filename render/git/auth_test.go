@@ -60,7 +60,7 @@ func TestAuthIsNotPrinted(t *testing.T) {
 	encoded, err := json.Marshal(auth)
 	must(t, err)
 	for _, text := range []string{
-		string(encoded), fmt.Sprint(auth), fmt.Sprintf("%+v", auth), fmt.Sprintf("%#v", auth), fmt.Sprintf("%s", &auth), fmt.Sprintf("%+v", options),
+		string(encoded), fmt.Sprint(auth), fmt.Sprintf("%+v", auth), fmt.Sprintf("%#v", auth), fmt.Sprintf("%v", &auth), fmt.Sprintf("%+v", options),
 		fmt.Sprintf("%+v", *auth.GitHubApp), fmt.Sprintf("%#v", auth.GitHubApp),
 	} {
 		if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprint([]byte("s3cret"))) {

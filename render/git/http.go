@@ -205,8 +205,7 @@ func (s *httpServer) do(ctx context.Context, method, path string, message []byte
 
 // redact takes the credentials out of a server's own words.
 func (s *httpServer) redact(err error) error {
-	var said *serverSaid
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[*serverSaid](err); ok {
 		said.text = s.auth.redact(said.text)
 	}
 	return err
@@ -215,8 +214,7 @@ func (s *httpServer) redact(err error) error {
 // transportError sorts the errors of net/http. Its own wrapping, which repeats
 // the URL, goes.
 func transportError(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	var verify *tls.CertificateVerificationError

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -303,8 +304,8 @@ func (p *pack) content(index int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := len(chain) - 1; i >= 0; i-- {
-		if content, err = p.patch(chain[i], content); err != nil {
+	for _, c := range slices.Backward(chain) {
+		if content, err = p.patch(c, content); err != nil {
 			return nil, err
 		}
 	}

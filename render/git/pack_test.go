@@ -50,7 +50,7 @@ func makePack(claim int, objects ...packObject) []byte {
 }
 
 func nameOf(kind, content string) []byte {
-	sum := sha1.Sum([]byte(fmt.Sprintf("%s %d\x00%s", kind, len(content), content)))
+	sum := sha1.Sum(fmt.Appendf(nil, "%s %d\x00%s", kind, len(content), content))
 	return sum[:]
 }
 

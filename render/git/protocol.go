@@ -138,7 +138,7 @@ func request(known *advert, wants []plumbing.Hash, depth int, limits Limits) (*p
 			return nil, nil, err
 		}
 		// The filter leaves out files of that length and above.
-		req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone)
+		req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
 	}
 	req.Wants, req.Depth = wants, packp.DepthCommits(depth)
 	if err := req.Validate(); err != nil {

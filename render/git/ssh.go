@@ -51,8 +51,7 @@ func newSSHServer(a address, o Options, requests *atomic.Int64) (*sshServer, err
 
 func parseSSHKey(auth Auth) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(auth.SSHKey)
-	var locked *ssh.PassphraseMissingError
-	if !errors.As(err, &locked) {
+	if _, ok := errors.AsType[*ssh.PassphraseMissingError](err); !ok {
 		if err != nil {
 			return nil, errors.New("is not a private key in PEM")
 		}
@@ -189,8 +188,7 @@ func (s *sshSession) advert() (*advert, error) {
 	// The program ended without a word on its output. If it ended by itself
 	// and not with the connection, there is no such repository, or no right
 	// to it, and it said so beside.
-	var exit *ssh.ExitError
-	if errors.As(s.session.Wait(), &exit) {
+	if _, ok := errors.AsType[*ssh.ExitError](s.session.Wait()); ok {
 		return nil, &caseError{is: ErrNotFound, err: fmt.Errorf("%w, or the key may not see it: %w", ErrNotFound, saidError(s.said.String()))}
 	}
 	return nil, err

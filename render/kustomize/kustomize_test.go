@@ -57,13 +57,23 @@ func TestRender(t *testing.T) {
 		options kustomize.Options
 		want    []string // ID, origin
 	}{
-		{"a base elsewhere", sourcetest.Files{"app/kustomization.yaml": "resources: [../base, ../shared/cm.yaml]\n"}, "app", kustomize.Options{},
-			[]string{"Deployment.apps web base/web.yaml", "ConfigMap shared shared/cm.yaml"}},
+		{
+			"a base elsewhere",
+			sourcetest.Files{"app/kustomization.yaml": "resources: [../base, ../shared/cm.yaml]\n"},
+			"app",
+			kustomize.Options{},
+			[]string{"Deployment.apps web base/web.yaml", "ConfigMap shared shared/cm.yaml"},
+		},
 		{"other names of the file", sourcetest.Files{"app/Kustomization": "resources: [../base]\n"}, "app/", kustomize.Options{}, []string{"Deployment.apps web base/web.yaml"}},
 		{"deprecated bases", sourcetest.Files{"app/kustomization.yml": "bases: [../base]\n"}, "app", kustomize.Options{}, []string{"Deployment.apps web base/web.yaml"}},
 		{"root of the repository", sourcetest.Files{"kustomization.yaml": "resources: [base]\n"}, ".", kustomize.Options{}, []string{"Deployment.apps web base/web.yaml"}},
-		{"generators", sourcetest.Files{"app/kustomization.yaml": "configMapGenerator: [{name: a, files: [x=../shared/env], envs: [../shared/env], options: {disableNameSuffixHash: true}}]\n"}, "app", kustomize.Options{},
-			[]string{"ConfigMap a app/kustomization.yaml"}},
+		{
+			"generators",
+			sourcetest.Files{"app/kustomization.yaml": "configMapGenerator: [{name: a, files: [x=../shared/env], envs: [../shared/env], options: {disableNameSuffixHash: true}}]\n"},
+			"app",
+			kustomize.Options{},
+			[]string{"ConfigMap a app/kustomization.yaml"},
+		},
 		{"components", sourcetest.Files{
 			"app/kustomization.yaml":  "resources: [../base]\ncomponents: [../comp]\n",
 			"comp/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [../shared/cm.yaml]\n",
@@ -72,12 +82,27 @@ func TestRender(t *testing.T) {
 			"app/kustomization.yaml":  "resources: [../base]\n",
 			"comp/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [../shared/cm.yaml]\n",
 		}, "app", kustomize.Options{Components: []string{"../comp"}}, []string{"Deployment.apps web base/web.yaml", "ConfigMap shared shared/cm.yaml"}},
-		{"prefix, suffix, namespace", sourcetest.Files{"app/kustomization.yaml": "namePrefix: old-\nnamespace: old\nresources: [../base]\n"}, "app",
-			kustomize.Options{Namespace: "ns", NamePrefix: "a-", NameSuffix: "-z"}, []string{"Deployment.apps ns/a-web-z base/web.yaml"}},
-		{"links", sourcetest.Files{"app/kustomization.yaml": "resources: [base, cm.yaml]\n", "app/base@": "../base", "app/cm.yaml@": "../shared/cm.yaml"}, "app", kustomize.Options{},
-			[]string{"Deployment.apps web app/base/web.yaml", "ConfigMap shared app/cm.yaml"}},
-		{"root restriction keeps to the directory", sourcetest.Files{"app/kustomization.yaml": "resources: [../base, cm.yaml]\n", "app/cm.yaml": cm("b")}, "app",
-			kustomize.Options{LoadRestrictions: kustomize.RestrictRoot}, []string{"Deployment.apps web base/web.yaml", "ConfigMap b app/cm.yaml"}},
+		{
+			"prefix, suffix, namespace",
+			sourcetest.Files{"app/kustomization.yaml": "namePrefix: old-\nnamespace: old\nresources: [../base]\n"},
+			"app",
+			kustomize.Options{Namespace: "ns", NamePrefix: "a-", NameSuffix: "-z"},
+			[]string{"Deployment.apps ns/a-web-z base/web.yaml"},
+		},
+		{
+			"links",
+			sourcetest.Files{"app/kustomization.yaml": "resources: [base, cm.yaml]\n", "app/base@": "../base", "app/cm.yaml@": "../shared/cm.yaml"},
+			"app",
+			kustomize.Options{},
+			[]string{"Deployment.apps web app/base/web.yaml", "ConfigMap shared app/cm.yaml"},
+		},
+		{
+			"root restriction keeps to the directory",
+			sourcetest.Files{"app/kustomization.yaml": "resources: [../base, cm.yaml]\n", "app/cm.yaml": cm("b")},
+			"app",
+			kustomize.Options{LoadRestrictions: kustomize.RestrictRoot},
+			[]string{"Deployment.apps web base/web.yaml", "ConfigMap b app/cm.yaml"},
+		},
 		{"built-in transformers", sourcetest.Files{
 			"app/kustomization.yaml":  "resources: [../base]\ntransformers:\n- |-\n  apiVersion: builtin\n  kind: PrefixTransformer\n  metadata: {name: p}\n  prefix: a-\n  fieldSpecs: [{path: metadata/name}]\n- ../suffix.yaml\n- ../more\n",
 			"suffix.yaml":             "apiVersion: builtin\nkind: SuffixTransformer\nmetadata: {name: s}\nsuffix: -z\nfieldSpecs: [{path: metadata/name}]\n",

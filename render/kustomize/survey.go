@@ -125,10 +125,10 @@ func (c *checker) kustomization(k types.Kustomization, plugins bool) {
 	for _, p := range k.Patches {
 		c.optional("patches", p.Path)
 	}
-	for _, p := range k.PatchesJson6902 {
+	for _, p := range k.PatchesJson6902 { //nolint:staticcheck // Old repositories still use it.
 		c.optional("patchesJson6902", p.Path)
 	}
-	for _, p := range k.PatchesStrategicMerge {
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // Old repositories still use it.
 		c.pathOrText("patchesStrategicMerge", string(p))
 	}
 	for _, r := range k.Replacements {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"tidemark.dev/tidemark/render/source"
@@ -29,7 +30,7 @@ type ignores []ignoreFile
 
 // enter gives the ignores that count inside a directory.
 func (g ignores) enter(reads *source.Recorder, dir string) (ignores, error) {
-	g = g[:len(g):len(g)]
+	g = slices.Clip(g)
 	for _, name := range ignoreFiles() {
 		file := path.Join(dir, name)
 		data, err := reads.ReadFile(file)
@@ -58,23 +59,22 @@ func (g ignores) enter(reads *source.Recorder, dir string) (ignores, error) {
 // asked for the directories above the path before: what lies in a directory
 // that is left out cannot be taken in again.
 func (g ignores) by(name string, isDir bool) string {
-	for i := len(g) - 1; i >= 0; i-- {
-		relative, below := strings.CutPrefix(name, g[i].dir+"/")
-		if g[i].dir == "." {
+	for _, file := range slices.Backward(g) {
+		relative, below := strings.CutPrefix(name, file.dir+"/")
+		if file.dir == "." {
 			relative, below = name, true
 		}
 		if !below {
 			continue
 		}
-		for k := len(g[i].patterns) - 1; k >= 0; k-- {
-			p := g[i].patterns[k]
+		for _, p := range slices.Backward(file.patterns) {
 			if (p.dirOnly && !isDir) || !p.match.MatchString(relative) {
 				continue
 			}
 			if p.negated {
 				return ""
 			}
-			return g[i].file
+			return file.file
 		}
 	}
 	return ""

@@ -247,8 +247,7 @@ func version(generation int64) string { return strconv.FormatInt(generation, 10)
 
 // status gives the HTTP status that an error carries, or 0.
 func status(err error) int {
-	var answer *googleapi.Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*googleapi.Error](err); ok {
 		return answer.Code
 	}
 	return 0

@@ -234,13 +234,11 @@ func certain(err error, unmet error) error {
 		return nil
 	}
 	status := 0
-	var answer *smithyhttp.ResponseError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		status = answer.HTTPStatusCode()
 	}
 	code := ""
-	var said smithy.APIError
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[smithy.APIError](err); ok {
 		code = said.ErrorCode()
 	}
 	switch code {

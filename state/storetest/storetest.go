@@ -318,7 +318,7 @@ func counter(t *testing.T, store state.Store) {
 // wholeObjects reads while an object is swapped and made.
 func wholeObjects(t *testing.T, store state.Store) {
 	const size, writes = 256 << 10, 4
-	fill := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, size) }
+	fill := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, size) } //nolint:gosec // A few letters.
 	whole := func(data []byte) bool {
 		return len(data) == size && bytes.Count(data, data[:1]) == size
 	}

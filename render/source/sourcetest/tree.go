@@ -59,7 +59,7 @@ func Read(t testing.TB, dir string) Files {
 			files[filepath.ToSlash(relative)+"@"] = target
 			return err
 		}
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(name) //nolint:gosec // The test's own folder.
 		files[filepath.ToSlash(relative)] = string(data)
 		return err
 	})
