@@ -79,14 +79,18 @@ func installForeign(t *testing.T, c *servers.Client, all []manifest) {
 		plural := strings.ToLower(name) + "s"
 		var list []any
 		for i, version := range served {
-			list = append(list, map[string]any{"name": version, "served": true, "storage": i == 0,
-				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
+			list = append(list, map[string]any{
+				"name": version, "served": true, "storage": i == 0,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+			})
 		}
 		definition, err := json.Marshal(map[string]any{
 			"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
 			"metadata": map[string]any{"name": plural + "." + group, "annotations": map[string]any{"api-approved.kubernetes.io": "unapproved, a test"}},
-			"spec": map[string]any{"group": group, "scope": "Namespaced", "versions": list,
-				"names": map[string]any{"kind": name, "listKind": name + "List", "plural": plural, "singular": strings.ToLower(name)}},
+			"spec": map[string]any{
+				"group": group, "scope": "Namespaced", "versions": list,
+				"names": map[string]any{"kind": name, "listKind": name + "List", "plural": plural, "singular": strings.ToLower(name)},
+			},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -405,8 +405,10 @@ func (w *world) drop(r row, now []manifest, victims []string) {
 			w.commit(map[string]string{"kustomization.yaml": patched(w.t, filepath.Join(w.repo.Dir, "kustomization.yaml"), patches)})
 			return
 		}
-		overlay, _ := json.Marshal(map[string]any{"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-			"resources": []any{"../" + r.path}, "patches": patches})
+		overlay, _ := json.Marshal(map[string]any{
+			"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+			"resources": []any{"../" + r.path}, "patches": patches,
+		})
 		w.commit(map[string]string{"tidemark-drop/kustomization.yaml": string(overlay)})
 		w.at(r, "tidemark-drop")
 		return
