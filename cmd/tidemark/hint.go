@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 
 	"tidemark.dev/tidemark/cmd/internal/app"
@@ -23,24 +22,15 @@ func isUsage(err error) bool {
 // codeOf gives the exit code of an error that ended a command before, or
 // without, a run.
 func codeOf(err error) int {
-	var fault *reconcile.Fault
 	var held *state.HeldError
 	switch {
 	case isUsage(err):
 		return exitUsage
-	case errors.As(err, &fault):
-		return fault.Exit
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return reconcile.ExitInterrupted
-	case errors.Is(err, state.ErrLost):
-		return reconcile.ExitLost
-	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrRolledBack), errors.Is(err, state.ErrRestart):
-		return reconcile.ExitState
-	case errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered),
-		errors.Is(err, git.ErrUnreachable), errors.Is(err, helm.ErrUnreachable), errors.As(err, &held):
+	case errors.As(err, &held):
+		// No run ends so: it waits, or is skipped.
 		return reconcile.ExitUnreachable
 	}
-	return reconcile.ExitConfig
+	return reconcile.ExitOf(err)
 }
 
 // hints are the words for each case of an error; the first that fits is given.

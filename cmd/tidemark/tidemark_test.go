@@ -20,6 +20,7 @@ import (
 
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/render/git"
 	"tidemark.dev/tidemark/state"
 )
@@ -266,7 +267,8 @@ func TestHintsAndCodes(t *testing.T) {
 	}{
 		{&app.UsageError{Message: "m", Hint: "do this"}, 1, "do this"},
 		{fmt.Errorf("x: %w", git.ErrAuth), 12, "give credentials"},
-		{fmt.Errorf("x: %w", git.ErrUnreachable), 15, "check the URL and the network"},
+		{reconcile.Unreachable(fmt.Errorf("x: %w", git.ErrUnreachable)), 15, "check the URL and the network"},
+		{fmt.Errorf("x: %w", &apply.BusyError{Err: errors.New("starting")}), 15, ""},
 		{&state.HeldError{}, 15, "wait for that run"},
 		{fmt.Errorf("x: %w", state.ErrRolledBack), 13, "restored an old copy"},
 		{fmt.Errorf("x: %w", state.ErrLost), 14, ""},
