@@ -15,8 +15,8 @@ import (
 type Approval struct {
 	// Hash of the plan, or the beginning of it (8 digits at least).
 	Hash string
-	// App is needed only when no record of the ledger names the hash, such as
-	// that of a plan which was only shown.
+	// App is needed only, together with the whole hash, when no record of the
+	// ledger names it, such as that of a plan which was only shown.
 	App                  string
 	Reason               string
 	Trigger, Actor, Tool string
@@ -81,10 +81,9 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 		if _, known := head.Apps[a.App]; !known && head.Seq > 0 && len(head.Apps) > 0 {
 			return "", "", fmt.Errorf("the ledger has no app %q", a.App)
 		}
-		if len(a.Hash) != 64 {
-			return "", "", errors.New("give the whole hash of 64 digits together with --app")
+		if len(a.Hash) == 64 {
+			return a.App, a.Hash, nil
 		}
-		return a.App, a.Hash, nil
 	}
 	if len(a.Hash) < shortestHash {
 		return "", "", fmt.Errorf("%q is too short: give %d digits of the plan's hash at least", a.Hash, shortestHash)
@@ -98,7 +97,7 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 	newest := map[string]bool{}
 	for _, record := range records {
 		for _, entry := range record.Apps {
-			if entry.PlanHash == "" || record.Verdict == state.Waiting {
+			if entry.PlanHash == "" || record.Verdict == state.Waiting || a.App != "" && entry.Name != a.App {
 				continue
 			}
 			matches := strings.HasPrefix(entry.PlanHash, a.Hash)
