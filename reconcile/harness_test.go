@@ -54,7 +54,8 @@ type world struct {
 	job   reconcile.Job
 	ttl   time.Duration
 
-	deferTimeout time.Duration
+	deferTimeout  time.Duration
+	foldUnchanged bool
 }
 
 // repo is an app whose repository is a map of files.
@@ -171,7 +172,7 @@ func (w *world) open() reconcile.Job {
 	job.Ledger, job.Cluster = ledger, target
 	job.Trigger, job.Actor, job.Tool = "cli", "tester", "tidemark test"
 	job.Configure = func(context.Context, *reconcile.Committed) (reconcile.Config, error) {
-		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout}
+		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout, FoldUnchanged: w.foldUnchanged}
 		for _, a := range w.apps {
 			app := a.app
 			app.Source, app.Renderer = a, a
