@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // git's object names
@@ -24,6 +25,9 @@ import (
 	"tidemark.dev/tidemark/tests/servers"
 )
 
+// limited is a user who may do only what a test allows.
+const limited = "limited"
+
 // server is the API server of all tests in this package; each test works in
 // namespaces, and with cluster-scoped names, of its own.
 var server *servers.ControlPlane
@@ -37,7 +41,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	server, err = servers.StartControlPlane(context.Background(), dir, servers.ControlPlaneOptions{})
+	server, err = servers.StartControlPlane(context.Background(), dir, servers.ControlPlaneOptions{Users: []servers.User{{Name: limited}}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -56,6 +60,8 @@ type world struct {
 
 	deferTimeout  time.Duration
 	foldUnchanged bool
+	// user is who the runs are; empty is one who may do everything.
+	user string
 }
 
 // repo is an app whose repository is a map of files.
@@ -161,7 +167,7 @@ func (w *world) open() reconcile.Job {
 		w.t.Fatal(err)
 	}
 	kubeconfig := filepath.Join(w.t.TempDir(), "kubeconfig")
-	if err := server.Kubeconfig(kubeconfig, servers.Admin); err != nil {
+	if err := server.Kubeconfig(kubeconfig, cmp.Or(w.user, servers.Admin)); err != nil {
 		w.t.Fatal(err)
 	}
 	target, err := cluster.Open(cluster.Options{Kubeconfig: kubeconfig, Version: "test"})
