@@ -71,6 +71,7 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	if err != nil {
 		return reconcile.Report{Record: c.unbegun(session, err)}, err
 	}
+	c.warn(session)
 	watcher := c.watch(session.Run)
 	if mode == reconcile.PlanOnly && !c.env.Terminal {
 		watcher = silentEnd{watcher}
@@ -83,6 +84,17 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	}
 	c.advise(session, mode, report, err)
 	return report, nil
+}
+
+// warn tells what a session found before its run.
+func (c *cli) warn(session *app.Session) {
+	for _, warning := range session.Warnings() {
+		if c.env.Terminal {
+			c.say(term.Warning(warning, term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
+			continue
+		}
+		term.NewLog(c.stderr(), session.Run, c.env.Now).Warn(warning)
+	}
 }
 
 // unbegun is the record of a run that could not begin.

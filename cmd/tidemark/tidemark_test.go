@@ -205,12 +205,13 @@ func TestLogTellsWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		what, head, want string
-		code             int
+		what, head, pod, want string
+		code                  int
 	}{
-		{"a cluster that does not answer", "", `"hint":"check kubeconfig`, reconcile.ExitUnreachable},
-		{"a damaged head", "{", `"hint":"restore head.json`, reconcile.ExitState},
-		{"a run without a ledger", "{", `"unrecorded":{"format":1`, reconcile.ExitState},
+		{"a cluster that does not answer", "", "", `"hint":"check kubeconfig`, reconcile.ExitUnreachable},
+		{"a damaged head", "{", "", `"hint":"restore head.json`, reconcile.ExitState},
+		{"a run without a ledger", "{", "", `"unrecorded":{"format":1`, reconcile.ExitState},
+		{"an own pod that cannot be read", "", "p", `not wholly protected from its own pruning: read Pod`, reconcile.ExitUnreachable},
 	} {
 		dir := t.TempDir()
 		if test.head != "" {
@@ -218,7 +219,7 @@ func TestLogTellsWhatToDo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		code, _, stderr := call(t, nil, "sync", "--app", "a", "--repo", t.TempDir(), "--state", dir, "--kubeconfig", "kubeconfig")
+		code, _, stderr := call(t, map[string]string{"TIDEMARK_POD_NAME": test.pod}, "sync", "--app", "a", "--repo", t.TempDir(), "--state", dir, "--kubeconfig", "kubeconfig")
 		if code != test.code || !strings.Contains(stderr, test.want) {
 			t.Errorf("%s: exit %d, want %d, and want %s in\n%s", test.what, code, test.code, test.want, stderr)
 		}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"tidemark.dev/tidemark/reconcile/cluster"
@@ -10,8 +11,8 @@ import (
 
 // self gives the objects that this run runs from: the pod that the downward API
 // names (TIDEMARK_POD_NAME), what owns it, its namespace and its service account
-// (TIDEMARK_SERVICE_ACCOUNT). What cannot be read is left out: these objects are
-// protected from Tidemark's own pruning, on top of all other guards.
+// (TIDEMARK_SERVICE_ACCOUNT). They are protected from Tidemark's own pruning, on
+// top of all other guards. What cannot be found out is left out, with a warning.
 func (s *Session) self(ctx context.Context) []object.ID {
 	pod := s.env.Get("TIDEMARK_POD_NAME")
 	if pod == "" {
@@ -26,22 +27,39 @@ func (s *Session) self(ctx context.Context) []object.ID {
 	if err != nil {
 		return self
 	}
-	return append(self, owners(ctx, target, object.ID{Kind: "Pod", Namespace: namespace, Name: pod})...)
+	chain, err := owners(ctx, target, object.ID{Kind: "Pod", Namespace: namespace, Name: pod})
+	if err != nil {
+		s.warn(fmt.Sprintf("what this run runs from is not wholly protected from its own pruning: %v", err))
+	}
+	return append(self, chain...)
 }
 
-// owners follows the controllers of a pod: Job, then CronJob.
-func owners(ctx context.Context, target *cluster.Cluster, id object.ID) []object.ID {
+// controllers are the kinds that pods belong to, directly or not, with their
+// groups.
+var controllers = map[string]string{ //nolint:gochecknoglobals // a table
+	"Job": "batch", "CronJob": "batch", "ReplicaSet": "apps", "Deployment": "apps", "StatefulSet": "apps", "DaemonSet": "apps",
+}
+
+// owners follows the controllers of a pod, such as Job and CronJob; on an error,
+// as far as it came.
+func owners(ctx context.Context, target *cluster.Cluster, id object.ID) ([]object.ID, error) {
 	chain := []object.ID{id}
 	for range 3 {
-		version := "v1"
+		const version = "v1"
 		meta, err := target.Metadata(ctx, id, version)
-		kind, name, ok := strings.Cut(meta.Controller, " ")
-		if err != nil || !ok {
-			break
+		if err != nil {
+			return chain, fmt.Errorf("read %s: %w", id, err)
 		}
-		group := map[string]string{"Job": "batch", "CronJob": "batch", "ReplicaSet": "apps", "Deployment": "apps", "StatefulSet": "apps"}[kind]
+		kind, name, ok := strings.Cut(meta.Controller, " ")
+		if !ok {
+			return chain, nil
+		}
+		group, known := controllers[kind]
+		if !known {
+			return chain, fmt.Errorf("%s belongs to the %s %s, which is of no known group", id, kind, name)
+		}
 		id = object.ID{Group: group, Kind: kind, Namespace: id.Namespace, Name: name}
 		chain = append(chain, id)
 	}
-	return chain
+	return chain, nil
 }

@@ -46,6 +46,7 @@ type Session struct {
 	mu      sync.Mutex
 	cluster *cluster.Cluster
 	faults  []error
+	warned  []string
 	// current is the attempt of the last Configure, and spent what those before
 	// it asked of repositories.
 	current *attempt
@@ -110,6 +111,19 @@ func (s *Session) fault(err error) error {
 		s.faults = append(s.faults, err)
 	}
 	return err
+}
+
+// Warnings gives what whoever runs this should know, and no record has.
+func (s *Session) Warnings() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.warned
+}
+
+func (s *Session) warn(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warned = append(s.warned, text)
 }
 
 // Within bounds a context by the timeout of the run.

@@ -21,3 +21,8 @@ func Fault(err error, hint string, style Style) string {
 func Hint(text string, style Style) string {
 	return style.Paint.as(cyan, "hint:") + " " + EscapeLines(text) + "\n"
 }
+
+// Warning shows what is worth a look and stops nothing.
+func Warning(text string, style Style) string {
+	return style.Paint.as(yellow, "warning:") + " " + EscapeLines(text) + "\n"
+}

@@ -160,6 +160,9 @@ func (l *Log) Fault(err error, hint string) {
 	line.Msg(err.Error())
 }
 
+// Warn takes what is worth a look and stops nothing.
+func (l *Log) Warn(warning string) { l.begin(zerolog.WarnLevel).Msg(warning) }
+
 // Hint takes what to do about something that went wrong.
 func (l *Log) Hint(hint string) {
 	l.begin(zerolog.WarnLevel).Str("hint", hint).Msg("what to do about it")
