@@ -112,6 +112,7 @@ func (l *Log) app(app state.AppRecord) {
 	if app.Revision != nil {
 		text(line, "commit", app.Revision.Commit)
 	}
+	text(line, "engine", app.Engine)
 	c := app.Counts
 	for _, n := range []count{
 		{c.Created, "created"},

@@ -1,6 +1,7 @@
 package term
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -30,6 +31,7 @@ func Plans(record state.Record, plans []plan.Plan, style Style) string {
 			continue
 		}
 		delete(byApp, app.Name)
+		app.Engine = cmp.Or(app.Engine, one.Engine)
 		p.title(app, "")
 		p.plan(one)
 	}
@@ -50,7 +52,7 @@ func (p *page) title(app state.AppRecord, color string) {
 	if color != "" {
 		name = p.Paint.as(color, name)
 	}
-	p.line("%s  %s", p.Paint.as(bold, name), p.Paint.as(dim, wanted(app)))
+	p.line("%s  %s", p.Paint.as(bold, name), p.Paint.as(dim, wanted(app)+renderedBy(app)))
 }
 
 // wanted says which revision and chart an app wants.
@@ -67,6 +69,14 @@ func wanted(app state.AppRecord) string {
 		parts = append(parts, "chart "+c.Name+" "+c.Version)
 	}
 	return Escape(strings.Join(parts, ", "))
+}
+
+// renderedBy says which engine rendered an app, where it is known.
+func renderedBy(app state.AppRecord) string {
+	if app.Engine == "" {
+		return ""
+	}
+	return Escape("  (" + app.Engine + ")")
 }
 
 func shortRef(ref string) string {

@@ -28,7 +28,7 @@ func Record(r state.Record, style Style) string {
 }
 
 func (p *page) app(app state.AppRecord) {
-	p.line("%s  %s  %s", p.Paint.as(bold, Escape(app.Name)), p.Paint.as(verdictColor(app.Verdict), Escape(string(app.Verdict))), p.Paint.as(dim, moved(app)))
+	p.line("%s  %s  %s", p.Paint.as(bold, Escape(app.Name)), p.Paint.as(verdictColor(app.Verdict), Escape(string(app.Verdict))), p.Paint.as(dim, moved(app)+renderedBy(app)))
 	listed, left := p.limited(len(app.Changes))
 	// What went wrong is never among those that are left out.
 	shown := 0

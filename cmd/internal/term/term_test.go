@@ -58,7 +58,7 @@ func revision() *state.Revision {
 
 func plans() []plan.Plan {
 	return []plan.Plan{{
-		App: "web", Hash: strings.Repeat("ab", 32), Unchanged: 40,
+		App: "web", Engine: "kustomize", Hash: strings.Repeat("ab", 32), Unchanged: 40,
 		Changes: []plan.Change{
 			{ID: id("ConfigMap", "new"), Action: plan.Create, Reason: plan.ReasonNew},
 			{ID: id("Deployment", "web"), Action: plan.Update, Reason: plan.ReasonDrift, Losers: []string{"kubectl-edit: .spec.replicas"}, Diff: []plan.FieldDiff{
@@ -99,7 +99,7 @@ func record() state.Record {
 		Interrupted: []string{"01JD8Z0000000000000000000A"}, Message: "two\nlines",
 		Apps: []state.AppRecord{
 			{
-				Name: "web", Verdict: state.Partial, Revision: revision(), From: "fedcba9876543210", Counts: state.Counts{Created: 1, Pruned: 1, Failed: 1, Unchanged: 40},
+				Name: "web", Verdict: state.Partial, Engine: "kustomize", Revision: revision(), From: "fedcba9876543210", Counts: state.Counts{Created: 1, Pruned: 1, Failed: 1, Unchanged: 40},
 				Changes: []state.Change{
 					{ID: id("ConfigMap", "a"), Action: "create", Reason: "new", Outcome: "created"},
 					{ID: id("ConfigMap", "b"), Action: "prune", Reason: "removed", Outcome: "pruned"},
@@ -111,7 +111,7 @@ func record() state.Record {
 				{Reason: "protected", Message: "Namespace shop would be pruned", PlanHash: strings.Repeat("cd", 32)},
 				{Reason: "budget", Message: "too many", PlanHash: strings.Repeat("cd", 32)},
 			}},
-			{Name: "chart", Verdict: state.Unchanged, Chart: &state.Chart{Name: "pg", Version: "1.2.3"}, Counts: state.Counts{Unchanged: 3}},
+			{Name: "chart", Verdict: state.Unchanged, Engine: "helm", Chart: &state.Chart{Name: "pg", Version: "1.2.3"}, Counts: state.Counts{Unchanged: 3}},
 		},
 		Cost: state.Cost{Seconds: 90},
 	}
