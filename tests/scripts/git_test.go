@@ -113,7 +113,7 @@ func gitHTTP(ts *testscript.TestScript, options servers.GitHTTPOptions) *servers
 	return server
 }
 
-// gitRedirect serves repositories that another host is said to have; "lured" says that somebody went there.
+// gitRedirect serves repositories that another host is said to have; "lured" fails when somebody went there.
 func gitRedirect(ts *testscript.TestScript, command, secret string) {
 	w := of(ts)
 	if command == "lured" {
