@@ -69,10 +69,17 @@ func ExitOf(err error) int {
 		return ExitState
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ExitInterrupted
-	case errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered), errors.As(err, &busy):
+	case isHeld(err), errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered), errors.As(err, &busy):
 		return ExitUnreachable
 	}
 	return ExitConfig
+}
+
+// isHeld says whether another run stood in the way for longer than one would
+// wait.
+func isHeld(err error) bool {
+	_, held := errors.AsType[*state.HeldError](err)
+	return held
 }
 
 // within gives the error that a context's end asks for in place of err: the

@@ -22,13 +22,8 @@ func isUsage(err error) bool {
 // codeOf gives the exit code of an error that ended a command before, or
 // without, a run.
 func codeOf(err error) int {
-	var held *state.HeldError
-	switch {
-	case isUsage(err):
+	if isUsage(err) {
 		return exitUsage
-	case errors.As(err, &held):
-		// No run ends so: it waits, or is skipped.
-		return reconcile.ExitUnreachable
 	}
 	return reconcile.ExitOf(err)
 }
