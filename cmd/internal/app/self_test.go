@@ -57,16 +57,21 @@ func TestSelf(t *testing.T) {
 		{
 			"a CronJob", variables,
 			map[string]string{pod: fmt.Sprintf(owner, "Job", "j"), job: fmt.Sprintf(owner, "CronJob", "c"), cron: ""},
-			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p", "Job.batch ops/j", "CronJob.batch ops/c"}, "",
+			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p", "Job.batch ops/j", "CronJob.batch ops/c"},
+			"",
 		},
 		{"unreadable", variables, nil, []string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p"}, "read Pod ops/p"},
 		{
-			"half readable", variables, map[string]string{pod: fmt.Sprintf(owner, "Job", "j")},
-			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p", "Job.batch ops/j"}, "read Job.batch ops/j",
+			"half readable", variables,
+			map[string]string{pod: fmt.Sprintf(owner, "Job", "j")},
+			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p", "Job.batch ops/j"},
+			"read Job.batch ops/j",
 		},
 		{
-			"of another operator", variables, map[string]string{pod: fmt.Sprintf(owner, "Workflow", "w")},
-			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p"}, "belongs to the Workflow w",
+			"of another operator", variables,
+			map[string]string{pod: fmt.Sprintf(owner, "Workflow", "w")},
+			[]string{"Namespace ops", "ServiceAccount ops/sa", "Pod ops/p"},
+			"belongs to the Workflow w",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
