@@ -126,7 +126,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(folder); err != nil {
-		t.Skipf("the corpus of bad input is not here (%s): see testdata/script/bad-*.txtar for the same in small", folder)
+		t.Skipf("the corpus of bad input is not here (%s): see testdata/script/bad.txtar for the same in small", folder)
 	}
 	cp, err := shared.cluster()
 	if err != nil {
