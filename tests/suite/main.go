@@ -1,5 +1,5 @@
 // Command suite runs every test of every module below the working folder, as go test does, names what was skipped and
-// why, and closes with the count:
+// why, shows what tests counted (t.Log("counts: …")), and closes with their number:
 //
 //	go run ./tests/suite [-summary FILE] [-- go test's flags]
 //

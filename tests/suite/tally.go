@@ -36,6 +36,7 @@ type tally struct {
 	passed, failed, skipped int
 	skips                   []string
 	failures                []string
+	counts                  []string
 	builds                  map[string][]string            // import path: what the compiler said
 	running                 map[string]map[string]*testRun // package: test
 	spoken                  map[string][]string            // package: output outside of tests
@@ -49,12 +50,14 @@ func (t *tally) summary() string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
 }
 
-// close prints what a reader of a long output would otherwise have to look for.
+// close prints what a reader of a long output would otherwise have to look for,
+// and what passing tests counted.
 func (t *tally) close() {
+	slices.Sort(t.counts)
 	for _, list := range []struct {
 		title string
 		names []string
-	}{{"Skipped", t.skips}, {"Failed", t.failures}} {
+	}{{"Skipped", t.skips}, {"Failed", t.failures}, {"Counts", t.counts}} {
 		if len(list.names) > 0 {
 			fmt.Fprintf(t.out, "\n%s:\n  %s\n", list.title, strings.Join(list.names, "\n  "))
 		}
@@ -115,6 +118,9 @@ func (t *tally) endTest(pkg, name, action string) {
 	run := tests[name]
 	run.finished = true
 	title := pkg + " " + name
+	if action == "pass" {
+		t.counts = append(t.counts, counted(run.output)...)
+	}
 	switch {
 	case action == "fail" && !run.failing:
 		for _, parent := range holders(tests, name) {
@@ -193,6 +199,18 @@ func said(output []string) string {
 		}
 	}
 	return b.String()
+}
+
+// counted is what a test logged as its counts ("counts: races: 10,000 …"), less
+// the place in the source.
+func counted(output []string) []string {
+	var counts []string
+	for _, line := range output {
+		if _, count, found := strings.Cut(line, ": counts: "); found {
+			counts = append(counts, strings.TrimSpace(count))
+		}
+	}
+	return counts
 }
 
 // reason is what t.Skip was told, less the place in the source.

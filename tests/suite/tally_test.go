@@ -61,6 +61,21 @@ func TestTally(t *testing.T) {
 			shown:   []string{"exit status 3"},
 		},
 		{
+			name: "what passing tests counted is shown",
+			events: `{"Action":"run","Package":"p","Test":"TestB"}
+				{"Action":"run","Package":"p","Test":"TestB/dir"}
+				{"Action":"output","Package":"p","Test":"TestB/dir","Output":"        races.go:9: counts: races: dir 10,000\n"}
+				{"Action":"run","Package":"p","Test":"TestC"}
+				{"Action":"output","Package":"p","Test":"TestC","Output":"    c_test.go:9: counts: a lie\n"}
+				{"Action":"pass","Package":"p","Test":"TestB/dir"}
+				{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:7: counts: damage: 7 heads\n"}
+				{"Action":"pass","Package":"p","Test":"TestB"}
+				{"Action":"fail","Package":"p","Test":"TestC"}
+				{"Action":"fail","Package":"p"}`,
+			summary: "1 passed, 1 failed, 0 skipped",
+			shown:   []string{"Failed:\n  p TestC\n\nCounts:\n  damage: 7 heads\n  races: dir 10,000\n"},
+		},
+		{
 			name: "what does not compile is a failure",
 			events: `{"ImportPath":"p [p.test]","Action":"build-output","Output":"a.go:1: undefined: x\n"}
 				{"ImportPath":"p [p.test]","Action":"build-fail"}
