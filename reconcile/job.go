@@ -26,6 +26,9 @@ type Job struct {
 
 	Ledger  *state.Ledger
 	Cluster Cluster
+	// Witness is where the cluster remembers the ledger; nil keeps none, and with
+	// it goes the proof against a state that was lost or rolled back.
+	Witness Witness
 
 	// Approve holds plan hashes that this run may carry out although a guard
 	// asks for approval (sync --confirm), and why.
@@ -182,6 +185,16 @@ type Cluster interface {
 	DryRun(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.DryRun, error)
 	// Requests counts what was sent so far, by verb (get, list, patch, …).
 	Requests() map[string]int64
+}
+
+// Witness is the one object in the target cluster that knows a ledger's lineage
+// and newest epoch.
+type Witness interface {
+	// ReadWitness gives it, or apply.ErrNotFound.
+	ReadWitness(ctx context.Context) (apply.Witness, error)
+	// WriteWitness writes it over exactly the version that w names, and makes it
+	// when that is empty; otherwise apply.ErrConflict.
+	WriteWitness(ctx context.Context, w apply.Witness) error
 }
 
 // Event is one step of a run, for people who watch.

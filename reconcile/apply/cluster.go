@@ -25,6 +25,11 @@ type Cluster interface {
 	// plan.Meta.ClientSideApplied is set, sends a read and at most one write, and
 	// gives the metadata, with the resourceVersion that the next Apply needs.
 	Migrate(ctx context.Context, id object.ID, version string, at Target) (plan.Meta, error)
+	// Touch writes the epoch into the annotation object.AnnotationRecovered of
+	// exactly the state that Target names, so that every request that was made on
+	// that state is refused from now on; what we own of the object stays as it is
+	// (plan.Meta.Owned).
+	Touch(ctx context.Context, id object.ID, version string, at Target, epoch uint64) (plan.Meta, error)
 	// Metadata reads the metadata of one object.
 	Metadata(ctx context.Context, id object.ID, version string) (plan.Meta, error)
 	// Established waits until the CustomResourceDefinitions of these names are

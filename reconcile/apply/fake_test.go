@@ -164,6 +164,26 @@ func (f *fake) Migrate(_ context.Context, id object.ID, _ string, at apply.Targe
 	return m, nil
 }
 
+func (f *fake) Touch(_ context.Context, id object.ID, _ string, at apply.Target, epoch uint64) (plan.Meta, error) {
+	if _, err := f.begin("touch", id); err != nil {
+		return plan.Meta{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m, found := f.objects[id]
+	switch {
+	case !found:
+		return plan.Meta{}, apply.ErrNotFound
+	case m.UID != at.UID || m.ResourceVersion != at.ResourceVersion:
+		return plan.Meta{}, apply.ErrConflict
+	}
+	m.Annotations = maps.Clone(m.Annotations)
+	m.Annotations[object.AnnotationRecovered] = strconv.FormatUint(epoch, 10)
+	m.ResourceVersion = f.next()
+	f.objects[id] = m
+	return m, nil
+}
+
 func (f *fake) Metadata(_ context.Context, id object.ID, _ string) (plan.Meta, error) {
 	if _, err := f.begin("read", id); err != nil {
 		return plan.Meta{}, err

@@ -75,6 +75,6 @@ func Open(options Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Requests counts what was sent so far, by verb: apply, dry-run, patch, delete,
-// get, list and discover.
+// Requests counts what was sent so far, by verb: apply, dry-run, patch, create,
+// update, delete, get, list and discover.
 func (c *Cluster) Requests() map[string]int64 { return c.counter.snapshot() }

@@ -23,6 +23,8 @@ const (
 	verbApply    = "apply"
 	verbDryRun   = "dry-run"
 	verbPatch    = "patch"
+	verbCreate   = "create"
+	verbUpdate   = "update"
 	verbDelete   = "delete"
 	verbGet      = "get"
 	verbList     = "list"
@@ -53,7 +55,12 @@ type request struct {
 }
 
 func (r request) writes() bool {
-	return r.verb == verbApply || r.verb == verbPatch || r.verb == verbDelete
+	switch r.verb {
+	case verbApply, verbPatch, verbCreate, verbUpdate, verbDelete:
+		return true
+	default:
+		return false
+	}
 }
 
 // send sends the request once and gives the body of a 2xx answer. Any other

@@ -20,6 +20,7 @@ import (
 const (
 	applyPatch = "application/apply-patch+yaml"
 	jsonPatch  = "application/json-patch+json"
+	mergePatch = "application/merge-patch+json"
 	jsonBody   = "application/json"
 )
 

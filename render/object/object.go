@@ -28,6 +28,9 @@ const (
 	// AnnotationID holds the object's own ID.Mark: a copy of the object that
 	// carries the labels along does not name itself and so is not ours.
 	AnnotationID = "tidemark.dev/id"
+	// AnnotationRecovered holds the epoch of the run that fenced the object
+	// against late requests of a run before it. It stays.
+	AnnotationRecovered = "tidemark.dev/recovered"
 )
 
 // Origin says where an object was read: a file in the repository, and the
