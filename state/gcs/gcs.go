@@ -1,8 +1,9 @@
 // Package gcs keeps a ledger in Google Cloud Storage.
 //
 // GCS takes about one write a second of one object and answers more with 429
-// (cloud.google.com/storage/docs/gcs429); so writes of one name are spaced out, and
-// those that it refused for that reason, and did not do, are repeated.
+// (cloud.google.com/storage/docs/gcs429); so a write of a name waits for a second to pass
+// after the one before, and one that was refused for that reason, and not done, is
+// repeated. Writes that race are sent at once, since only one of them is done.
 package gcs
 
 import (
@@ -175,6 +176,9 @@ func (s *Store) write(ctx context.Context, name string, data []byte, condition s
 		}
 		stamp, err := s.send(ctx, name, data, condition)
 		if status(err) != http.StatusTooManyRequests {
+			if status(err) != http.StatusPreconditionFailed {
+				s.wrote(name)
+			}
 			return stamp, certain(err, unmet)
 		}
 		if s.clock.Sleep(ctx, pause) != nil {

@@ -14,12 +14,17 @@ const (
 // pace waits until a name may be written again.
 func (s *Store) pace(ctx context.Context, name string) error {
 	s.mu.Lock()
-	now := s.clock.Mono()
-	turn := max(now, s.next[name])
-	s.next[name] = turn + interval
+	wait := s.next[name] - s.clock.Mono()
 	s.mu.Unlock()
-	if turn == now {
+	if wait <= 0 {
 		return nil
 	}
-	return s.clock.Sleep(ctx, turn-now)
+	return s.clock.Sleep(ctx, wait)
+}
+
+// wrote notes that a name was written, or may have been.
+func (s *Store) wrote(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next[name] = s.clock.Mono() + interval
 }
