@@ -14,6 +14,8 @@ var (
 	ErrNewer = errors.New("written by a newer Tidemark")
 	// ErrRolledBack: the head is older than something that was written after it.
 	ErrRolledBack = errors.New("the head was rolled back")
+	// ErrUnfit: the store breaks a condition that everything rests on.
+	ErrUnfit = errors.New("the store is unfit for a ledger")
 )
 
 // How a run can fail to write.

@@ -16,6 +16,7 @@ import (
 const (
 	headName    = "head.json"
 	runsPrefix  = "runs/"
+	probePrefix = "probe/"
 	auditPrefix = "audit/"
 )
 
@@ -35,6 +36,7 @@ type Ledger struct {
 	ttl         time.Duration
 	patience    time.Duration
 	clock       Clock
+	racers      int
 	lineage     string // of a ledger that does not exist yet
 	requests    atomic.Int64
 
@@ -59,6 +61,8 @@ type Options struct {
 	Clock Clock
 	// Random is where nonces come from; nil is crypto/rand.
 	Random io.Reader
+	// Racers is how many writers race in a Probe; 0 is 32.
+	Racers int
 }
 
 // Open gives the ledger in a store. Nothing is read yet.
@@ -71,6 +75,7 @@ func Open(store Store, options Options) (*Ledger, error) {
 		patience: options.Patience,
 		clock:    options.Clock,
 		random:   options.Random,
+		racers:   options.Racers,
 		used:     map[string][]Ref{},
 	}
 	if l.ttl == 0 {
@@ -84,6 +89,9 @@ func Open(store Store, options Options) (*Ledger, error) {
 	}
 	if l.clock == nil {
 		l.clock = SystemClock()
+	}
+	if l.racers == 0 {
+		l.racers = defaultRacers
 	}
 	if l.random == nil {
 		l.random = rand.Reader

@@ -45,6 +45,7 @@ var hints = []struct { //nolint:gochecknoglobals // a table
 	{state.ErrRolledBack, "somebody restored an old copy of the state: restore the newest one, or keep the state where versions are not overwritten"},
 	{state.ErrNewer, "use the newer Tidemark"},
 	{state.ErrDamaged, "restore head.json and what it names from a backup or an older version in the bucket"},
+	{state.ErrUnfit, "keep the state in a store with atomic conditional writes, and without a cache before it: Amazon S3, Google Cloud Storage, a local directory"},
 	{state.ErrRefused, "check the credentials, that the bucket exists, and that they may read and write it"},
 	{state.ErrNoAnswer, "check the URL of the state and the network from here"},
 	{apply.ErrUnreachable, "check kubeconfig, context and the network from here"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -18,7 +19,8 @@ import (
 	"tidemark.dev/tidemark/tests/servers"
 )
 
-// hasty is a clock on which every sleep is over at once.
+// hasty is a clock on which every sleep is over at once. Those who sleep at the
+// same time wake at the same time.
 type hasty struct{ slept atomic.Int64 }
 
 func (c *hasty) Wall() time.Time     { return time.Unix(0, c.slept.Load()) }
@@ -27,8 +29,13 @@ func (c *hasty) Sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	c.slept.Add(int64(d))
-	return nil
+	until := c.slept.Load() + int64(d)
+	for {
+		now := c.slept.Load()
+		if now >= until || c.slept.CompareAndSwap(now, until) {
+			return nil
+		}
+	}
 }
 
 func open(t *testing.T, options gcs.Options) *gcs.Store {
@@ -122,6 +129,39 @@ func TestWritesOfOneNameAreSpacedOut(t *testing.T) {
 	}
 	if slept := clock.Mono(); slept != 3*time.Second {
 		t.Errorf("three swaps after a create took %s, want 3s; blobs wait for nobody", slept)
+	}
+}
+
+// busy answers two writes of three with 429.
+type busy struct{ writes atomic.Int64 }
+
+func (b *busy) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(request.URL.Path, "/upload/") || b.writes.Add(1)%3 == 0 {
+		return http.DefaultTransport.RoundTrip(request)
+	}
+	_, err := io.Copy(io.Discard, request.Body)
+	return &http.Response{
+		StatusCode: http.StatusTooManyRequests, Header: http.Header{}, Body: http.NoBody, Request: request,
+	}, errors.Join(err, request.Body.Close())
+}
+
+// Racers of one process do not queue up for one write a second, and a store that
+// has too many of them is slow, not unfit.
+func TestProbeTakesSeconds(t *testing.T) {
+	server := servers.For(t, servers.StartGCS, servers.GCSOptions{})
+	for name, transport := range map[string]http.RoundTripper{"idle": nil, "busy": &busy{}} {
+		clock := &hasty{}
+		store := open(t, gcs.Options{Bucket: server.Bucket, Prefix: name, Endpoint: server.URL, Transport: transport, Clock: clock})
+		l, err := state.Open(store, state.Options{Run: "run"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Probe(t.Context()); err != nil || got.Unknown > 0 {
+			t.Errorf("%s: got %+v, %v, want certain answers", name, got, err)
+		}
+		if slept := clock.Mono(); transport == nil && slept > 5*time.Second {
+			t.Errorf("%s: slept for %s, want a second for each of three writes", name, slept)
+		}
 	}
 }
 

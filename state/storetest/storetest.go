@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		{"a counter loses nothing", counter},
 		{"readers see whole objects", wholeObjects},
 		{"sweep", sweep},
+		{"a probe finds nothing wrong", probe},
 		{"a ledger lives on it", ledger},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open(t)) })
@@ -407,6 +408,24 @@ func sweep(t *testing.T, store state.Store) {
 	}
 	if diff := cmp.Diff([]string{"runs/a/result"}, list("runs/a/")); diff != "" {
 		t.Errorf("List after Delete: want - got +\n%s", diff)
+	}
+}
+
+func probe(t *testing.T, store state.Store) {
+	l, err := state.Open(store, state.Options{Run: "run", Racers: racers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.Probe(t.Context())
+	if err != nil || got.Unknown > 0 || got.Skew.Abs() > 2*time.Second {
+		t.Errorf("Probe: got %+v, %v, want certain answers and clocks that agree", got, err)
+	}
+	sweeper, ok := store.(state.Sweeper)
+	if !ok {
+		return
+	}
+	if left, err := sweeper.List(t.Context(), ""); err != nil || len(left) > 0 || got.Left != "" {
+		t.Errorf("Probe: it leaves %v, and says so of %q; %v", left, got.Left, err)
 	}
 }
 
