@@ -48,6 +48,11 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return l, fmt.Errorf("load state: %w", within(ctx, err))
 	}
+	if head.Seq == 0 && r.job.Mode == Sync {
+		if _, err := r.job.Ledger.Probe(ctx); err != nil {
+			return l, fmt.Errorf("first use of this state: %w", within(ctx, err))
+		}
+	}
 	l.head, l.loaded, l.label = head, true, LedgerLabel(head.Lineage)
 	if head.Idle() || r.job.Mode == PlanOnly {
 		return l, l.readObserved(ctx, r)
