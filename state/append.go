@@ -19,9 +19,9 @@ const rebases = 5
 // newest record is unchanged too and no older than fold; the record given back
 // then has Seq 0.
 //
-// edit may set Cluster, Config, Committed, Observed and Apps, and nil changes nothing. It may
-// be called again on a newer head, of the same epoch, apps and configuration, so
-// it must be pure.
+// edit may set Cluster, Config, Committed, Witnessed, Observed and Apps, and nil
+// changes nothing. It may be called again on a newer head, of the same epoch,
+// apps and configuration, so it must be pure.
 //
 // Errors: *HeldError, ErrRestart, ErrRolledBack, and those of Load.
 func (l *Ledger) Append(ctx context.Context, base Head, record Record, fold time.Duration, edit func(*Head)) (Head, Record, error) {

@@ -33,7 +33,10 @@ type Head struct {
 	Nonce string `json:"nonce"`
 	// Epoch is the fence: it rises with each Claim and never falls.
 	Epoch uint64 `json:"epoch"`
-	Lease Lease  `json:"lease"`
+	// Witnessed is the newest epoch that is known to stand in the target
+	// cluster's witness. A witness below it was restored from a backup.
+	Witnessed uint64 `json:"witnessed,omitempty"`
+	Lease     Lease  `json:"lease"`
 	// Observed is the ledger's Observation, nil when there is none.
 	Observed *Ref           `json:"observed"`
 	Apps     map[string]App `json:"apps"`

@@ -140,6 +140,18 @@ func (t *Tenure) Check() error {
 	return nil
 }
 
+// Sending gives the context for one request to the cluster: it ends with ctx, and
+// with the right to send, so that no request outlives the lease that it was sent
+// under. It must be asked before each request, and the function that it gives be
+// called after it. The error is that of Check.
+func (t *Tenure) Sending(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := t.Check(); err != nil {
+		return nil, nil, err
+	}
+	bounded, done := within(ctx, t.ledger.clock, t.Left())
+	return bounded, done, nil
+}
+
 // Commit writes the head once more while holding: a plan made later in the run,
 // with its widened inventory. The lease is renewed with it. edit is as with
 // Append.
