@@ -13,7 +13,7 @@ import (
 // put off because the server did not know the kind yet.
 func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("apply")()
-	options := apply.Options{Gate: l.tenure.Check, Sleep: sleep, Applied: &apply.Applied{}}
+	options := apply.Options{Sending: l.sending, Sleep: sleep, Applied: &apply.Applied{}}
 	for _, a := range apps {
 		if a.acts() {
 			a.results = append(a.results, r.do(ctx, l, a, a.plan, options))
@@ -31,6 +31,40 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 		if err := sleep(ctx, 2*time.Second); err != nil {
 			return err
 		}
+	}
+}
+
+// sending gives the context for one request to the cluster: bounded by the lease,
+// and a little longer than ctx, so that what was sent when a signal came may be
+// answered. A lost lease ends it at once.
+func (l *ledger) sending(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	longer, finish := lasting(ctx)
+	bounded, done, err := l.tenure.Sending(longer)
+	if err != nil {
+		finish()
+		return nil, nil, err
+	}
+	return bounded, func() { done(); finish() }, nil
+}
+
+// send sends one request under the lease.
+func (l *ledger) send(ctx context.Context, request func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	bounded, done, err := l.sending(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return request(bounded)
+}
+
+// collect deletes what no run needs any more. What goes wrong there harms
+// nothing.
+func (r *runner) collect(ctx context.Context, l *ledger) {
+	if _, err := l.tenure.Collect(ctx, r.config.Retention); err != nil {
+		r.warn("old blobs were not all collected: " + err.Error())
 	}
 }
 

@@ -63,16 +63,8 @@ func (r *runner) commitment(ctx context.Context, name string, p plan.Plan, inven
 	if c.plan, err = r.job.Ledger.Put(ctx, "plan-"+name, r.redact(data)); err != nil {
 		return committed{}, err
 	}
-	c.inventory, err = r.putInventory(ctx, inventory)
+	c.inventory, err = putInventory(ctx, r.job.Ledger, inventory)
 	return c, err
-}
-
-func (r *runner) putInventory(ctx context.Context, inventory state.Inventory) (state.Ref, error) {
-	data, err := inventory.Encode()
-	if err != nil {
-		return state.Ref{}, err
-	}
-	return r.job.Ledger.Put(ctx, "inventory-"+inventory.App, data)
 }
 
 // edit gives what a claim changes in the head.

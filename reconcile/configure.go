@@ -50,7 +50,11 @@ type app struct {
 	planned bool
 
 	// apply
-	results []apply.Result
+	// fencedOff are the members in doubt that no late request can change any more.
+	fencedOff map[object.ID]bool
+	results   []apply.Result
+	// later are the changes that were planned after the first plan.
+	later []plan.Change
 	// relocated are IDs under which objects were put off, before it was known
 	// whether their kind has namespaces.
 	relocated map[object.ID]bool
@@ -124,9 +128,9 @@ func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error 
 	l.owners = map[object.ID]plan.Holder{}
 	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
 		prior := l.head.Apps[name]
-		inventory, err := r.inventory(ctx, prior.Inventory)
+		inventory, err := inventoryOf(ctx, r.job.Ledger, name, prior.Inventory)
 		if err != nil {
-			return fmt.Errorf("load state: inventory of app %s: %w", name, within(ctx, err))
+			return fmt.Errorf("load state: %w", within(ctx, err))
 		}
 		for _, member := range inventory.Members {
 			l.owners[member.ID] = plan.Holder{App: name, Origin: member.Origin}
@@ -141,17 +145,6 @@ func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error 
 		a.owned.App = a.Name
 	}
 	return nil
-}
-
-func (r *runner) inventory(ctx context.Context, ref *state.Ref) (state.Inventory, error) {
-	if ref == nil {
-		return state.Inventory{}, nil
-	}
-	data, err := r.job.Ledger.Read(ctx, *ref)
-	if err != nil {
-		return state.Inventory{}, err
-	}
-	return state.DecodeInventory(data)
 }
 
 // digestOf gives the SHA-256 of values in hexadecimal.

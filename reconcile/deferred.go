@@ -82,7 +82,11 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	owned := part
 	owned.owned = a.owned
 	a.owned = widen(&owned)
-	commit, err := r.commitment(ctx, a.Name, part.plan, a.owned)
+	// Whoever takes over must know of everything that may be on its way.
+	open := part.plan
+	open.Changes = slices.Concat(a.plan.Changes, a.later, part.plan.Changes)
+	a.later = append(a.later, part.plan.Changes...)
+	commit, err := r.commitment(ctx, a.Name, open, a.owned)
 	if err != nil {
 		return err
 	}

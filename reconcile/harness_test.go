@@ -62,6 +62,8 @@ type world struct {
 	foldUnchanged bool
 	// user is who the runs are; empty is one who may do everything.
 	user string
+	// witness is the name of the cluster's memory of the ledger; empty keeps none.
+	witness string
 }
 
 // repo is an app whose repository is a map of files.
@@ -176,6 +178,9 @@ func (w *world) open() reconcile.Job {
 	}
 	job := w.job
 	job.Ledger, job.Cluster = ledger, target
+	if w.witness != "" {
+		job.Witness = target.Witness("default", w.witness, "mem")
+	}
 	job.Trigger, job.Actor, job.Tool = "cli", "tester", "tidemark test"
 	job.Configure = func(context.Context, *reconcile.Committed) (reconcile.Config, error) {
 		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout, FoldUnchanged: w.foldUnchanged}
@@ -255,6 +260,43 @@ func (a *repo) path(name string) string {
 }
 
 func now() time.Time { return time.Now() }
+
+// names lists what the store holds, and which version of the head.
+func (w *world) names() string {
+	w.t.Helper()
+	entries, err := w.store.(state.Sweeper).List(w.t.Context(), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name)
+	}
+	if blob, err := w.store.Get(w.t.Context(), "head.json"); err == nil {
+		names = append(names, string(blob.Data))
+	}
+	return strings.Join(names, "\n")
+}
+
+// copyStore gives a store with the same objects.
+func (w *world) copyStore() state.Store {
+	w.t.Helper()
+	entries, err := w.store.(state.Sweeper).List(w.t.Context(), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	copied := mem.Open(mem.Options{})
+	for _, entry := range entries {
+		blob, err := w.store.Get(w.t.Context(), entry.Name)
+		if err == nil {
+			_, err = copied.Create(w.t.Context(), entry.Name, blob.Data)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return copied
+}
 
 // mustNotHold fails when the ledger holds one of the words.
 func (w *world) mustNotHold(words ...string) {

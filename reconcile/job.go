@@ -88,6 +88,9 @@ type Config struct {
 	// Partial: the ledger may hold apps that this configuration does not name,
 	// since it was made of flags.
 	Partial bool
+	// Retention is how long the blobs that a record speaks of stay; what nothing
+	// names any more stays a week in any case.
+	Retention time.Duration
 	// FoldUnchanged: records of unchanged runs are folded into one an hour.
 	FoldUnchanged bool
 	// DeferTimeout bounds the wait for kinds that an operator has yet to

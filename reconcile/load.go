@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -15,6 +16,7 @@ import (
 type ledger struct {
 	head    state.Head
 	tenure  *state.Tenure
+	witness testimony
 	loaded  bool
 	skipped bool
 	// label is the value of our label on every object of this ledger.
@@ -55,6 +57,9 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	}
 	l.head, l.loaded, l.label = head, true, LedgerLabel(head.Lineage)
 	if head.Idle() || r.job.Mode == PlanOnly {
+		if err := r.hear(ctx, l); err != nil {
+			return l, fmt.Errorf("load state: %w", err)
+		}
 		return l, l.readObserved(ctx, r)
 	}
 	r.tell(Event{Stage: "wait", Message: fmt.Sprintf("run %s of %s holds the lease", head.Lease.Run, head.Lease.Holder)})
@@ -67,7 +72,14 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		l.skipped = true
 		return l, nil
 	}
-	doubt, err := r.doubt(ctx, waited.Head)
+	err = r.hear(ctx, l)
+	if err == nil {
+		err = l.witness.unheard // a lease is not taken on the word of an old head
+	}
+	if err != nil {
+		return l, fmt.Errorf("load state: %w", err)
+	}
+	doubt, err := doubt(ctx, r.job.Ledger, waited.Head)
 	if err != nil {
 		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
 	}
@@ -86,7 +98,7 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 // readObserved reads the last observation. One that is lost costs a closer look
 // at everything, and nothing else.
 func (l *ledger) readObserved(ctx context.Context, r *runner) error {
-	if l.head.Observed == nil {
+	if l.head.Observed == nil || l.witness.behind {
 		return nil
 	}
 	data, err := r.job.Ledger.Read(ctx, *l.head.Observed)
@@ -103,22 +115,25 @@ func (l *ledger) readObserved(ctx context.Context, r *runner) error {
 	return nil
 }
 
-// doubt marks every member of an app whose plan its own run did not settle: what
-// that run sent may still be on its way. It is committed with the take-over,
-// since whatever becomes of this run, its end closes all plans.
-func (r *runner) doubt(ctx context.Context, head state.Head) (edit func(*state.Head), err error) {
+// doubt marks every member that the plan of a run means to touch which did not
+// settle it: what that run sent may still be on its way. It is committed with the
+// take-over, since whatever becomes of this run, its end closes all plans.
+func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit func(*state.Head), err error) {
 	doubted := map[string]state.Ref{}
 	for name, app := range head.Apps {
 		if app.Plan == nil || app.Inventory == nil {
 			continue
 		}
-		inventory, err := r.inventory(ctx, app.Inventory)
+		sent, err := openPlan(ctx, ledger, *app.Plan)
 		if err != nil {
-			return nil, fmt.Errorf("inventory of app %s: %w", name, err)
+			return nil, fmt.Errorf("open plan of app %s: %w", name, err)
 		}
-		inventory.App = name
-		doubted[name], err = r.putInventory(ctx, inventory.Doubt(head.Stamp.Now, func(state.Member) bool { return true }))
+		inventory, err := inventoryOf(ctx, ledger, name, app.Inventory)
 		if err != nil {
+			return nil, err
+		}
+		inventory = inventory.Doubt(head.Stamp.Now, func(m state.Member) bool { return sent[m.ID] })
+		if doubted[name], err = putInventory(ctx, ledger, inventory); err != nil {
 			return nil, err
 		}
 	}
@@ -129,4 +144,49 @@ func (r *runner) doubt(ctx context.Context, head state.Head) (edit func(*state.H
 			head.Apps[name] = app
 		}
 	}, nil
+}
+
+// openPlan gives the objects to which a plan that was not settled may have sent
+// something.
+func openPlan(ctx context.Context, ledger *state.Ledger, ref state.Ref) (map[object.ID]bool, error) {
+	data, err := ledger.Read(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	var open plan.Plan
+	if err := json.Unmarshal(data, &open); err != nil {
+		return nil, fmt.Errorf("%w: decode %s: %w", state.ErrDamaged, ref.Path, err)
+	}
+	sent := map[object.ID]bool{}
+	for _, c := range open.Changes {
+		if c.Action.Writes() {
+			sent[c.ID] = true
+		}
+	}
+	return sent, nil
+}
+
+// inventoryOf reads what an app owns; nothing, when it owns nothing yet.
+func inventoryOf(ctx context.Context, ledger *state.Ledger, app string, ref *state.Ref) (state.Inventory, error) {
+	inventory := state.Inventory{App: app}
+	if ref == nil {
+		return inventory, nil
+	}
+	data, err := ledger.Read(ctx, *ref)
+	if err == nil {
+		inventory, err = state.DecodeInventory(data)
+	}
+	if err != nil {
+		return state.Inventory{}, fmt.Errorf("inventory of app %s: %w", app, err)
+	}
+	inventory.App = app
+	return inventory, nil
+}
+
+func putInventory(ctx context.Context, ledger *state.Ledger, inventory state.Inventory) (state.Ref, error) {
+	data, err := inventory.Encode()
+	if err != nil {
+		return state.Ref{}, err
+	}
+	return ledger.Put(ctx, "inventory-"+inventory.App, data)
 }

@@ -29,7 +29,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 		case acted:
 			member = after(member, o, a, l, ttl)
 		case !a.blocked() && !pending[member.ID]:
-			if live := a.live[member.ID]; live.State == plan.Present {
+			if live := a.live[member.ID]; live.State == plan.Present && (member.Unsettled == nil || a.fencedOff[member.ID]) {
 				member = settledMember(member, a, live.UID)
 			}
 		}
@@ -80,11 +80,14 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 	case apply.Kept:
 		member.Kept = member.Kept || slices.Contains([]plan.Reason{plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees}, o.Change.Reason)
 	case apply.Unknown:
-		if o.Change.Action == plan.Create && member.Ghost == nil {
-			// The request may be on its way until the lease that it was sent under is
-			// long over; the head's stamp may be one renewal old.
-			since := l.tenure.Head().Stamp.Now.Add(ttl)
+		// The request may be on its way until the lease that it was sent under is
+		// long over; the head's stamp may be one renewal old.
+		since := l.tenure.Head().Stamp.Now.Add(ttl)
+		switch {
+		case o.Change.Action == plan.Create && member.Ghost == nil:
 			member.Ghost = &since
+		case o.Change.Action != plan.Create:
+			member.Unsettled = &since
 		}
 	case apply.Pruned, apply.HandedOver, apply.Forgotten, apply.Reported, apply.Deferred, apply.Failed,
 		apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held:

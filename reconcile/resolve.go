@@ -16,6 +16,9 @@ import (
 // serves.
 func (r *runner) discover(ctx context.Context, l *ledger) error {
 	defer r.stage("discover")()
+	if l.witness.unheard != nil {
+		return l.witness.unheard
+	}
 	uid, err := r.job.Cluster.Identity(ctx)
 	if err != nil {
 		return fmt.Errorf("identify the cluster: %w", within(ctx, err))

@@ -3,12 +3,15 @@ package reconcile_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -53,15 +56,16 @@ func TestRunKeepsTheDoubtOfADeadRun(t *testing.T) {
 	w := newWorld(t, web)
 	w.sync(0)
 
-	w.die("web")
+	one := object.ID{Kind: "ConfigMap", Namespace: web.app.Namespace, Name: "one"}
+	w.die("web", one)
 	web.fails = errors.New("no such branch")
 	report := w.sync(12)
 	if len(report.Record.Interrupted) != 1 {
 		t.Fatalf("interrupted = %v, want the dead run", report.Record.Interrupted)
 	}
 	for _, member := range w.inventory("web").Members {
-		if member.Unsettled == nil {
-			t.Errorf("%s is in no doubt, want it unsettled: the dead run had a plan for its app", member.ID)
+		if got, want := member.Unsettled != nil, member.ID == one; got != want {
+			t.Errorf("%s: in doubt %v, want %v: the dead run had a plan for %s", member.ID, got, want, one)
 		}
 	}
 	web.fails = nil
@@ -75,7 +79,7 @@ func TestRunKeepsTheDoubtOfADeadRun(t *testing.T) {
 
 // die leaves a ledger as a run does that died while it carried out a plan for
 // the app.
-func (w *world) die(app string) {
+func (w *world) die(app string, id object.ID) {
 	w.t.Helper()
 	run, err := state.NewRunID(time.Now(), rand.Reader)
 	if err != nil {
@@ -89,13 +93,17 @@ func (w *world) die(app string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	plan, err := ledger.Put(w.t.Context(), "plan-"+app, []byte("{}"))
+	data, err := json.Marshal(plan.Plan{App: app, Changes: []plan.Change{{ID: id, Action: plan.Update}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	open, err := ledger.Put(w.t.Context(), "plan-"+app, data)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	_, err = ledger.Claim(w.t.Context(), head, func(head *state.Head) {
 		entry := head.Apps[app]
-		entry.Plan = &plan
+		entry.Plan = &open
 		head.Apps[app] = entry
 	})
 	if err != nil {

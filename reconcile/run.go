@@ -55,9 +55,9 @@ func (r *runner) once(ctx context.Context) error {
 		apps, err = r.prepare(ctx, ledger)
 		return err
 	})
-	if err == nil && r.job.Mode == Sync && (acts(apps) || r.awaits(apps)) {
+	if err == nil && r.job.Mode == Sync && r.mustAct(ledger, apps) {
 		if err = r.claim(ctx, ledger, apps); err == nil {
-			err = ledger.holding(ctx, func(ctx context.Context) error { return r.apply(ctx, ledger, apps) })
+			err = ledger.holding(ctx, func(ctx context.Context) error { return r.act(ctx, ledger, apps) })
 		}
 	}
 	return r.settle(ctx, ledger, apps, err)
@@ -81,6 +81,25 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	}
 	r.decide(ledger, apps) // the plans
 	return apps, nil
+}
+
+// act goes through the stages that write to the cluster, under the lease.
+func (r *runner) act(ctx context.Context, ledger *ledger, apps []*app) error {
+	if err := r.testify(ctx, ledger); err != nil { // the cluster learns of the epoch
+		return err
+	}
+	r.fence(ctx, ledger, apps)                         // what a run before left in doubt
+	if err := r.apply(ctx, ledger, apps); err != nil { // the plans
+		return err
+	}
+	r.collect(ctx, ledger) // blobs that nothing needs any more
+	return nil
+}
+
+// mustAct says whether the run has to take the lease: there is something to
+// write to the cluster.
+func (r *runner) mustAct(l *ledger, apps []*app) bool {
+	return acts(apps) || r.awaits(apps) || doubts(l, apps) || l.witness.behind && l.witness.mute == ""
 }
 
 // runner is one run: its job, and what is gathered for its record.

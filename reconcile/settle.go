@@ -17,11 +17,16 @@ import (
 const settleTime = 5 * time.Second
 
 // lasting gives a context that outlives ctx by settleTime: a write of the head
-// that is cut off in the middle leaves a lease that nobody may take for a while.
-// The caller must call done.
+// that is cut off in the middle leaves a lease that nobody may take for a while,
+// and one to the cluster leaves an object in doubt. When the lease is lost, there
+// is nothing to wait for. The caller must call done.
 func lasting(ctx context.Context) (_ context.Context, done func()) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), state.ErrLost) {
+			cancel(context.Cause(ctx))
+			return
+		}
 		time.AfterFunc(settleTime, func() { cancel(context.Cause(ctx)) })
 	})
 	return longer, func() {
@@ -48,7 +53,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 	}
 	r.report.Plans = plansOf(apps)
 	r.report.Record = r.redacted(r.record(l, apps, cause))
-	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) {
+	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) || errors.Is(cause, ErrWitness) {
 		return cause
 	}
 	ctx, done := lasting(ctx)
@@ -100,6 +105,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		if observed != nil {
 			head.Observed = observed
 		}
+		head.Witnessed = max(head.Witnessed, l.witness.written)
 		for _, end := range ends {
 			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
 		}
@@ -146,7 +152,7 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 		end := settled{app: a, complete: a.succeeded()}
 		after := narrow(a, l, r.job.Ledger.TTL(), apps)
 		if !sameInventory(after, a.owned) || a.results != nil {
-			ref, err := r.putInventory(ctx, after)
+			ref, err := putInventory(ctx, r.job.Ledger, after)
 			if err != nil {
 				return nil, err
 			}

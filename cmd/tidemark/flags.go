@@ -98,5 +98,6 @@ func (c *cli) clusterFlags(cmd *cobra.Command) {
 	f.StringVar(&s.Server, "server", "", "`URL` of the API server, instead of a kubeconfig")
 	f.StringVar(&s.TokenFile, "token-file", "", "`file` with a bearer token for --server")
 	f.StringVar(&s.CAFile, "ca-file", "", "`file` with the certificates of --server")
+	f.StringVar(&s.WitnessNamespace, "witness-namespace", "", "`namespace` of the Lease by which the cluster remembers the ledger (default \"kube-system\")")
 	f.BoolVar(&s.AllowExec, "allow-exec", false, "let the kubeconfig run its credential plugins")
 }

@@ -42,6 +42,7 @@ var hints = []struct { //nolint:gochecknoglobals // a table
 	{render.ErrNoPath, "check --path, or source.path in the configuration; it is relative to the root of the repository"},
 	{helm.ErrNoCapabilities, "pin them with --kube-version, or name a cluster"},
 	{cluster.ErrPlugin, "allow it with --allow-exec or cluster.allowExec, if you trust the kubeconfig"},
+	{reconcile.ErrWitness, "restore the newest state, or make it anew from the cluster: tidemark state rebuild. When the ledger was given up on purpose, delete the Lease by which the cluster remembers it"},
 	{state.ErrRolledBack, "somebody restored an old copy of the state: restore the newest one, or keep the state where versions are not overwritten"},
 	{state.ErrNewer, "use the newer Tidemark"},
 	{state.ErrDamaged, "restore head.json and what it names from a backup or an older version in the bucket"},

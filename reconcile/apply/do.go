@@ -37,8 +37,10 @@ type Work struct {
 type Options struct {
 	// Width is how many requests are under way at once; 0 is 32.
 	Width int
-	// Gate is asked before every request: an error stops all sending. Required.
-	Gate func() error
+	// Sending is asked before every request: it gives the context to send it with,
+	// which bounds it, or an error that stops all sending. The function that it
+	// gives is called when the answer came. Required.
+	Sending func(context.Context) (context.Context, context.CancelFunc, error)
 	// Sleep waits, or returns early with the context's cause. Required.
 	Sleep func(context.Context, time.Duration) error
 	// Applied is shared by all apps of a run. Required.
@@ -46,6 +48,13 @@ type Options struct {
 	// Progress is told of each outcome; nil tells nobody. It is called from
 	// many goroutines.
 	Progress func(Outcome)
+}
+
+func (o Options) width() int {
+	if o.Width == 0 {
+		return defaultWidth
+	}
+	return o.Width
 }
 
 const (
@@ -114,11 +123,7 @@ type doer struct {
 // when hold says why.
 func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold string) {
 	var group errgroup.Group
-	width := d.options.Width
-	if width == 0 {
-		width = defaultWidth
-	}
-	group.SetLimit(width)
+	group.SetLimit(d.options.width())
 	for i, change := range changes {
 		group.Go(func() error {
 			outcome := Outcome{Change: change, Verdict: Held, Message: hold}
@@ -146,7 +151,7 @@ func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []
 			names, waiting = append(names, c.ID.Name), append(waiting, i)
 		}
 	}
-	if len(names) == 0 || d.options.Gate() != nil {
+	if len(names) == 0 || ctx.Err() != nil {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, establishTime)
@@ -202,16 +207,10 @@ func Noted(c plan.Change) (Outcome, bool) {
 	return o, o.Verdict != ""
 }
 
-// send asks the gate, sends, and sends again while the server is busy.
-func (d *doer) send(ctx context.Context, request func() error) error {
+// send asks whether it may, sends, and sends again while the server is busy.
+func (d *doer) send(ctx context.Context, request func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
-		if err := d.options.Gate(); err != nil {
-			return errUnsent{err}
-		}
-		if ctx.Err() != nil {
-			return errUnsent{context.Cause(ctx)}
-		}
-		err := request()
+		err := d.once(ctx, request)
 		var busy *BusyError
 		if !errors.As(err, &busy) || attempt == attempts {
 			return err
@@ -220,6 +219,19 @@ func (d *doer) send(ctx context.Context, request func() error) error {
 			return errUnsent{err}
 		}
 	}
+}
+
+// once sends a request, if it still may.
+func (d *doer) once(ctx context.Context, request func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return errUnsent{context.Cause(ctx)}
+	}
+	sending, done, err := d.options.Sending(ctx)
+	if err != nil {
+		return errUnsent{err}
+	}
+	defer done()
+	return request(sending)
 }
 
 // errUnsent is why a request was never sent.

@@ -303,14 +303,14 @@ func TestDoSendsNothingOnceTheGateIsShut(t *testing.T) {
 			w.options.Width = 1
 			var mu sync.Mutex
 			asked := 0
-			w.options.Gate = func() error {
+			w.options.Sending = gate(func() error {
 				mu.Lock()
 				defer mu.Unlock()
 				if asked++; asked > after {
 					return shut
 				}
 				return nil
-			}
+			})
 			want := []string{"a created", "b created", "c created", "old unsent"}
 			for i := after; i < 3; i++ {
 				want[i] = w.Plan.Changes[i].ID.Name + " unsent"

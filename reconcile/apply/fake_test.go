@@ -227,7 +227,7 @@ func newWork(t *testing.T) *work {
 	w := &work{t: t, cluster: newFake(), Work: apply.Work{Plan: plan.Plan{App: "web"}, Live: plan.Live{}, Ledger: ledger}}
 	var mu sync.Mutex
 	w.options = apply.Options{
-		Gate: func() error { return nil },
+		Sending: func(ctx context.Context) (context.Context, context.CancelFunc, error) { return ctx, func() {}, nil },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -352,5 +352,12 @@ func failing(call string, n int, err error) func(string, int) error {
 			return err
 		}
 		return nil
+	}
+}
+
+// gate gives an Options.Sending that asks before each request.
+func gate(ask func() error) func(context.Context) (context.Context, context.CancelFunc, error) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc, error) {
+		return ctx, func() {}, ask()
 	}
 }

@@ -16,7 +16,7 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 		return Outcome{Change: c, Verdict: Failed, Message: "the plan creates an object that is not in the set"}
 	}
 	var meta plan.Meta
-	err := d.send(ctx, func() (err error) {
+	err := d.send(ctx, func(ctx context.Context) (err error) {
 		meta, err = d.cluster.Apply(ctx, want, Target{}, false)
 		return err
 	})
@@ -48,7 +48,7 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 	seen := d.work.Live[c.ID].Meta
 	d.options.Applied.add(c.UID) // before it is sent: the answer may be lost
 	if seen.ClientSideApplied {
-		err := d.retry(ctx, c, seen, &at, func() error {
+		err := d.retry(ctx, c, seen, &at, func(ctx context.Context) error {
 			meta, err := d.cluster.Migrate(ctx, c.ID, c.Version, at)
 			if err == nil {
 				seen, at.ResourceVersion = meta, meta.ResourceVersion
@@ -60,7 +60,7 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 		}
 	}
 	var meta plan.Meta
-	err := d.retry(ctx, c, seen, &at, func() (err error) {
+	err := d.retry(ctx, c, seen, &at, func(ctx context.Context) (err error) {
 		meta, err = d.cluster.Apply(ctx, want, at, d.work.Force)
 		return err
 	})
@@ -77,7 +77,7 @@ func (d *doer) prune(ctx context.Context, c plan.Change) Outcome {
 		return Outcome{Change: c, Verdict: Kept, Message: "this run applied the same object under another name"}
 	}
 	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
-	err := d.retry(ctx, c, d.work.Live[c.ID].Meta, &at, func() error {
+	err := d.retry(ctx, c, d.work.Live[c.ID].Meta, &at, func(ctx context.Context) error {
 		return d.cluster.Delete(ctx, c.ID, c.Version, at, d.work.Propagation)
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -96,7 +96,7 @@ var errMoved = errors.New("it changed since the plan was made; the next run plan
 // retry sends a request with a precondition; when only noise moved the
 // resourceVersion, it sends it again with the new one. A conflict about fields
 // stays one.
-func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Target, request func() error) error {
+func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Target, request func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := d.send(ctx, request)
 		var fields *FieldConflictError
@@ -133,7 +133,7 @@ func noise(c plan.Change, seen, now plan.Meta) bool {
 
 func (d *doer) read(ctx context.Context, c plan.Change) (plan.Meta, error) {
 	var meta plan.Meta
-	err := d.send(ctx, func() (err error) {
+	err := d.send(ctx, func(ctx context.Context) (err error) {
 		meta, err = d.cluster.Metadata(ctx, c.ID, c.Version)
 		return err
 	})

@@ -204,12 +204,12 @@ func TestDoReadsBackACreateWithoutAnswer(t *testing.T) {
 		w := newWork(t).create(config("one"))
 		w.cluster.fault = failing("apply one", 1, errLate)
 		asked := 0
-		w.options.Gate = func() error {
+		w.options.Sending = gate(func() error {
 			if asked++; asked > 1 {
 				return errors.New("lease lost")
 			}
 			return nil
-		}
+		})
 		w.do("one unknown")
 		w.sent("apply one")
 	})

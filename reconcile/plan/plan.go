@@ -152,12 +152,15 @@ func signed(diff []FieldDiff) []FieldDiff {
 
 // Acts says whether carrying out the plan writes to the cluster.
 func (p Plan) Acts() bool {
-	for _, c := range p.Changes {
-		switch c.Action {
-		case Create, Update, Adopt, Prune:
-			return true
-		case HandOver, Keep, Forget, Defer, Report:
-		}
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.Writes() })
+}
+
+// Writes says whether the action writes to the cluster.
+func (a Action) Writes() bool {
+	switch a {
+	case Create, Update, Adopt, Prune:
+		return true
+	case HandOver, Keep, Forget, Defer, Report:
 	}
 	return false
 }

@@ -23,6 +23,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 	wired := reconcile.Config{
 		Committed: file, Partial: s.settings.isSingle(),
 		Digest: c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
+		Retention: duration(c.Audit.Retention),
 	}
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{

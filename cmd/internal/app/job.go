@@ -21,8 +21,12 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 	if err != nil {
 		return reconcile.Job{}, err
 	}
+	witness, err := s.Witness()
+	if err != nil {
+		return reconcile.Job{}, err
+	}
 	job := reconcile.Job{
-		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target,
+		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target, Witness: witness,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
 		Self: s.self(ctx), GitRequests: s.gitRequests, PeakMemory: peakMemory,
 		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,

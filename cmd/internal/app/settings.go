@@ -19,6 +19,7 @@ type Settings struct {
 	Kubeconfig, Context         string
 	Server, TokenFile, CAFile   string
 	InCluster, AllowExec        bool
+	WitnessNamespace            string
 	Git                         GitSettings
 	Timeout, LeaseTTL, LockWait time.Duration
 	Confirm                     []string

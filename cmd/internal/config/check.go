@@ -59,6 +59,7 @@ func (c check) committed() {
 }
 
 func (c check) cluster(field string, k Cluster) {
+	c.namespace(field+".witnessNamespace", k.WitnessNamespace)
 	kubeconfig := k.Kubeconfig != "" || k.Context != ""
 	switch {
 	case k.InCluster && (kubeconfig || k.Server != ""):
@@ -75,6 +76,7 @@ func (c check) cluster(field string, k Cluster) {
 func (c check) positive() {
 	for field, value := range map[string]int64{
 		"leaseTTL": int64(c.config.LeaseTTL), "timeout": int64(c.config.Timeout), "deferTimeout": int64(c.config.DeferTimeout),
+		"audit.retention": int64(c.config.Audit.Retention),
 	} {
 		if value < 0 {
 			c.add(field, "is negative")

@@ -104,11 +104,20 @@ type Cluster struct {
 	CAFile string `json:"caFile,omitempty"`
 	// AllowExec lets the kubeconfig run its credential plugins.
 	AllowExec bool `json:"allowExec,omitempty"`
+	// WitnessNamespace is where the Lease stands by which the cluster remembers
+	// the ledger, so that a state that was lost or rolled back is noticed. It must
+	// stay the same for all runs of a ledger. Default kube-system.
+	WitnessNamespace string `json:"witnessNamespace,omitempty"`
 }
 
-// Audit says which runs leave a record of their own.
+// Audit says which runs leave a record of their own, and what stays beside the
+// records.
 type Audit struct {
 	// Unchanged: every run without changes leaves a record (every), or those of
 	// an hour are counted in one (hourly). Default every.
 	Unchanged string `json:"unchanged,omitempty" oneof:"every hourly"`
+	// Retention is how long plans, results and inventories of past runs stay
+	// beside their records. The records themselves always stay. Default 2160h (90
+	// days).
+	Retention state.Duration `json:"retention,omitempty"`
 }

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
+
+	"tidemark.dev/tidemark/state"
 )
 
 // Trust says who wrote a configuration. The zero value is the operator, who
@@ -46,6 +49,7 @@ func Parse(file string, data []byte, trust Trust) (Config, error) {
 func (c Config) complete() Config {
 	c.Kind = Kind
 	c.Audit.Unchanged = or(c.Audit.Unchanged, "every")
+	c.Audit.Retention = or(c.Audit.Retention, state.Duration(90*24*time.Hour))
 	apps := make([]App, len(c.Apps))
 	for i, a := range c.Apps {
 		needs := a.NeedsRepository()
