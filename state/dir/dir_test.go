@@ -141,3 +141,11 @@ func TestAFolderThatCannotBeMadeIsRefused(t *testing.T) {
 		t.Errorf("Create: got %v, want ErrRefused: asking again is useless", err)
 	}
 }
+
+func TestRaces(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	storetest.Races(t, "dir on "+runtime.GOOS, func(t *testing.T, place string) state.Store {
+		return open(t, filepath.Join(root, place))
+	})
+}

@@ -17,6 +17,7 @@ import (
 	"tidemark.dev/tidemark/state/gcs"
 	"tidemark.dev/tidemark/state/storetest"
 	"tidemark.dev/tidemark/tests/servers"
+	"tidemark.dev/tidemark/tests/servers/assets"
 )
 
 // hasty is a clock on which every sleep is over at once. Those who sleep at the
@@ -181,4 +182,18 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("ParseURL(%q): got %v, want an error", text, got)
 		}
 	}
+}
+
+func TestRaces(t *testing.T) {
+	t.Parallel()
+	server := servers.For(t, servers.StartGCS, servers.GCSOptions{})
+	bundle, err := assets.GCS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Races(t, "gcs on fake-gcs-server "+bundle.Version, func(t *testing.T, place string) state.Store {
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		return open(t, gcs.Options{Bucket: server.Bucket, Prefix: place, Endpoint: server.URL, Transport: transport, Clock: &hasty{}})
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/tidemark/state/s3"
 	"tidemark.dev/tidemark/state/storetest"
 	"tidemark.dev/tidemark/tests/servers"
+	"tidemark.dev/tidemark/tests/servers/assets"
 )
 
 func options(t *testing.T, server *servers.S3) s3.Options {
@@ -141,4 +142,18 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("ParseURL(%q): got %v, want an error", text, got)
 		}
 	}
+}
+
+func TestRaces(t *testing.T) {
+	t.Parallel()
+	server := servers.For(t, servers.StartS3, servers.S3Options{})
+	bundle, err := assets.S3()
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Races(t, "s3 on versitygw "+bundle.Version, func(t *testing.T, place string) state.Store {
+		options := options(t, server)
+		options.Prefix = place
+		return open(t, options)
+	})
 }
