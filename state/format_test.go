@@ -46,7 +46,7 @@ func sampleRecord() state.Record {
 			Name: "web", Verdict: state.Partial, Message: "not healthy in time",
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Ref: "refs/heads/main", Commit: "c0ffee", Author: "A <a@example.com>", Subject: "Scale web"},
 			Chart:    &state.Chart{Repo: "oci://example.com/charts", Name: "web", Version: "1.2.3", Digest: "sha256:00"},
-			From:     "decaf", PlanHash: sum([]byte("plan")),
+			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")),
 			Counts:   state.Counts{Created: 1, Changed: 2, Pruned: 3, Adopted: 4, Unchanged: 5, Drifted: 6, Failed: 7, Deferred: 8, Kept: 9},
 			Changes:  []state.Change{{ID: web, Action: "apply", Reason: "changed", Outcome: "failed", Message: "timed out"}},
 			Refusals: []state.Refusal{{Reason: "budget", Message: "prunes 40 of 50", PlanHash: sum([]byte("plan"))}},
@@ -64,7 +64,8 @@ func sampleRecord() state.Record {
 
 func sampleHead(record []byte) state.Head {
 	return state.Head{
-		Format: 1, Lineage: "4f1c", Cluster: "0b5e", Config: sum([]byte("config")), Seq: 123, Nonce: "d1ce", Epoch: 7,
+		Format: 1, Lineage: "4f1c", Cluster: "0b5e", Config: sum([]byte("config")), Seq: 123, Nonce: "d1ce", Epoch: 7, Witnessed: 6,
+		Committed: &state.Committed{Repo: "https://example.com/shop.git", Commit: "c0ffee", Path: "tidemark.yaml", Text: *ref("config")},
 		Lease: state.Lease{
 			Run: "01JZ0000000000000000000000", Holder: "tidemark-29", TTL: state.Duration(time.Minute), Renewed: tide, Free: true,
 			Interrupted: []string{"01JY0000000000000000000000"},
@@ -102,7 +103,7 @@ func sampleObservation() state.Observation {
 	})
 }
 
-// The museum: what older versions wrote stays readable, and means the same.
+// What this version writes is what the museum's newest pieces hold.
 func TestFormat(t *testing.T) {
 	record, err := state.EncodeRecord(sampleRecord())
 	if err != nil {
