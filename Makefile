@@ -29,6 +29,10 @@ check: ## everything that CI checks: lint and test
 test: servers build ## run every test, against real servers
 	@go run ./tests/suite -summary $(CURDIR)/bin/tests.txt -- -p 2 -count 1 -timeout 30m -vet off
 
+.PHONY: mutants
+mutants: ## take each safeguard away in turn, and show which test notices
+	@go run ./tests/mutants
+
 .PHONY: lint
 lint: ## run every linter
 	@go run ./tests/lint
