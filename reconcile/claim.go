@@ -95,7 +95,7 @@ func widen(a *app) state.Inventory {
 			// A member that was to be created and is found without our marks was
 			// made by somebody else.
 			owned = owned.Update(m)
-		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report:
+		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
 		}
 	}
 	return owned

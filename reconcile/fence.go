@@ -50,27 +50,20 @@ func (r *runner) fence(ctx context.Context, l *ledger, apps []*app) {
 		for _, member := range a.doubtful(l) {
 			live := a.live[member.ID]
 			changes = append(changes, plan.Change{
-				ID: member.ID, Version: member.Version, Action: plan.Update, Reason: plan.ReasonDesired,
+				ID: member.ID, Version: member.Version, Action: plan.Fence, Reason: plan.ReasonDoubt,
 				UID: live.UID, ResourceVersion: live.ResourceVersion, Generation: live.Generation,
 			})
 		}
 		if len(changes) == 0 {
 			continue
 		}
-		planned := a.pending()
-		failed := apply.Result{App: a.Name}
-		for _, o := range apply.Fence(ctx, r.job.Cluster, changes, a.live, l.tenure.Epoch(), options) {
-			switch {
-			case o.Verdict == apply.Changed:
+		result := apply.Result{App: a.Name, Outcomes: apply.Fence(ctx, r.job.Cluster, changes, a.live, l.tenure.Epoch(), options)}
+		for _, o := range result.Outcomes {
+			if o.Verdict == apply.Fenced {
 				a.fenced(o.Change.ID, o.Meta)
-			case !planned[o.Change.ID]:
-				// What is planned for the others meets the same obstacle.
-				failed.Outcomes = append(failed.Outcomes, o)
 			}
 		}
-		if len(failed.Outcomes) > 0 {
-			a.results = append(a.results, failed)
-		}
+		a.results = append(a.results, result)
 	}
 }
 

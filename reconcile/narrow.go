@@ -29,7 +29,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 		case acted:
 			member = after(member, o, a, l, ttl)
 		case !a.blocked() && !pending[member.ID]:
-			if live := a.live[member.ID]; live.State == plan.Present && (member.Unsettled == nil || a.fencedOff[member.ID]) {
+			if live := a.live[member.ID]; live.State == plan.Present && member.Unsettled == nil {
 				member = settledMember(member, a, live.UID)
 			}
 		}
@@ -65,7 +65,7 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 		return false
 	case apply.TakenFirst:
 		return member.UID == ""
-	case apply.Created, apply.Changed, apply.Adopted, apply.Kept, apply.Reported, apply.Deferred,
+	case apply.Created, apply.Changed, apply.Adopted, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred,
 		apply.Failed, apply.Moved, apply.Unknown, apply.Unsent, apply.Held:
 	}
 	return false
@@ -73,7 +73,12 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 
 // after gives a member as the outcome of this run leaves it.
 func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Duration) state.Member {
+	if a.fencedOff[member.ID] {
+		member.Unsettled = nil // whatever became of what was planned for it
+	}
 	switch o.Verdict {
+	case apply.Fenced:
+		return settledMember(member, a, o.Meta.UID)
 	case apply.Created, apply.Changed, apply.Adopted:
 		member.Version = o.Change.Version
 		return settledMember(member, a, o.Meta.UID)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -124,7 +125,7 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 			unsent = true
 		case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Held:
 			undone = true
-		case apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+		case apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
 		}
 	}
 	switch {
@@ -172,7 +173,7 @@ func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
 			n.Deferred++
 		case apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent:
 			n.Failed++
-		case apply.HandedOver, apply.Forgotten, apply.Reported:
+		case apply.Fenced, apply.HandedOver, apply.Forgotten, apply.Reported:
 		}
 	}
 	return n
@@ -196,7 +197,19 @@ func (a *app) changes(last map[object.ID]apply.Outcome) []state.Change {
 		}
 		changes = append(changes, out)
 	}
-	return changes
+	return append(changes, a.fences(last)...)
+}
+
+// fences lists what was fenced, or could not be, where nothing else was planned
+// for it.
+func (a *app) fences(last map[object.ID]apply.Outcome) []state.Change {
+	var fences []state.Change
+	for _, id := range slices.SortedFunc(maps.Keys(last), object.ID.Compare) {
+		if o := last[id]; o.Change.Action == plan.Fence {
+			fences = append(fences, state.Change{ID: id, Action: string(plan.Fence), Reason: string(o.Change.Reason), Outcome: string(o.Verdict), Message: o.Message})
+		}
+	}
+	return fences
 }
 
 func join(texts ...string) string {

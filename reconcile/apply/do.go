@@ -176,7 +176,7 @@ func (d *doer) change(ctx context.Context, c plan.Change) Outcome {
 		return d.update(ctx, c, Adopted)
 	case plan.Prune:
 		return d.prune(ctx, c)
-	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Defer:
+	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Defer, plan.Fence:
 	}
 	if outcome, noted := Noted(c); noted {
 		return outcome
@@ -202,7 +202,7 @@ func Noted(c plan.Change) (Outcome, bool) {
 		if c.Reason == plan.ReasonConflict {
 			o.Verdict = Failed
 		}
-	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
+	case plan.Create, plan.Update, plan.Adopt, plan.Prune, plan.Fence:
 	}
 	return o, o.Verdict != ""
 }

@@ -10,7 +10,7 @@ import (
 
 // Fence touches the objects that the changes name, each in exactly the state
 // that live holds, so that no request that was made on that state, or on one
-// before, takes effect from now on. It gives what became of each: Changed, with
+// before, takes effect from now on. It gives what became of each: Fenced, with
 // the metadata that it has now, or why the object has no fence.
 func Fence(ctx context.Context, cluster Cluster, changes []plan.Change, live plan.Live, epoch uint64, options Options) []Outcome {
 	d := doer{cluster: cluster, work: Work{Live: live}, options: options}
@@ -38,5 +38,5 @@ func (d *doer) touch(ctx context.Context, c plan.Change, epoch uint64) Outcome {
 	if err != nil {
 		return d.unsettled(c, err)
 	}
-	return Outcome{Change: c, Verdict: Changed, Meta: meta}
+	return Outcome{Change: c, Verdict: Fenced, Meta: meta}
 }

@@ -17,7 +17,7 @@ func (w *work) fence(ids ...object.ID) map[string]apply.Outcome {
 	for _, id := range ids {
 		meta := w.cluster.objects[id]
 		live[id] = plan.Observed{State: plan.Present, Meta: meta}
-		changes = append(changes, plan.Change{ID: id, Action: plan.Update, UID: meta.UID, ResourceVersion: meta.ResourceVersion})
+		changes = append(changes, plan.Change{ID: id, Action: plan.Fence, UID: meta.UID, ResourceVersion: meta.ResourceVersion})
 	}
 	outcomes := map[string]apply.Outcome{}
 	for _, o := range apply.Fence(w.t.Context(), w.cluster, changes, live, 7, w.options) {
@@ -35,7 +35,7 @@ func TestFence(t *testing.T) {
 		got := w.fence(config("one"), config("two"))
 		for name, before := range map[string]plan.Meta{"one": one, "two": two} {
 			o := got[name]
-			if o.Verdict != apply.Changed || o.Meta.ResourceVersion == before.ResourceVersion || o.Meta.Annotations[object.AnnotationRecovered] != "7" {
+			if o.Verdict != apply.Fenced || o.Meta.ResourceVersion == before.ResourceVersion || o.Meta.Annotations[object.AnnotationRecovered] != "7" {
 				t.Errorf("%s: got %+v, want it touched with epoch 7", name, o)
 			}
 		}
@@ -45,7 +45,7 @@ func TestFence(t *testing.T) {
 		w := newWork(t)
 		w.cluster.put(config("one"))
 		w.cluster.meanwhile = meddle(w, "touch one", func(m *plan.Meta) { m.Annotations["controller"] = "was here" })
-		if got := w.fence(config("one"))["one"]; got.Verdict != apply.Changed {
+		if got := w.fence(config("one"))["one"]; got.Verdict != apply.Fenced {
 			t.Errorf("got %+v, want it touched", got)
 		}
 	})

@@ -125,7 +125,7 @@ func noise(c plan.Change, seen, now plan.Meta) bool {
 	if seen.UID != now.UID || seen.Owned != now.Owned || seen.Terminating != now.Terminating || seen.Controller != now.Controller {
 		return false
 	}
-	if c.Action == plan.Update && seen.Owned != "" {
+	if (c.Action == plan.Update || c.Action == plan.Fence) && seen.Owned != "" {
 		return true
 	}
 	return seen.Generation == now.Generation && maps.Equal(seen.Labels, now.Labels) && maps.Equal(seen.Annotations, now.Annotations)

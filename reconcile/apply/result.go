@@ -15,6 +15,7 @@ const (
 	Changed    Verdict = "changed"
 	Adopted    Verdict = "adopted"
 	Pruned     Verdict = "pruned"
+	Fenced     Verdict = "fenced"
 	HandedOver Verdict = "handed-over"
 	Kept       Verdict = "kept"
 	Forgotten  Verdict = "forgotten"
@@ -69,7 +70,7 @@ func (r Result) Complete() bool {
 // purpose.
 func (v Verdict) Done() bool {
 	switch v {
-	case Created, Changed, Adopted, Pruned, HandedOver, Kept, Forgotten, Reported:
+	case Created, Changed, Adopted, Pruned, Fenced, HandedOver, Kept, Forgotten, Reported:
 		return true
 	case Deferred, Failed, Moved, TakenFirst, Unknown, Unsent, Held:
 	}

@@ -344,7 +344,7 @@ func systemNamespace(id object.ID) bool {
 func order(a, b Change) int {
 	group := func(c Change) int {
 		switch c.Action {
-		case Create, Update, Adopt, Report, Defer:
+		case Create, Update, Adopt, Report, Defer, Fence:
 			return 0
 		case Prune:
 			return 1

@@ -41,6 +41,9 @@ const (
 	Defer Action = "defer"
 	// Report shows drift that the app's configuration leaves in place.
 	Report Action = "report"
+	// Fence makes sure that no request of a run before changes an object any more.
+	// It stands in no plan: what is in doubt is fenced before a plan is carried out.
+	Fence Action = "fence"
 )
 
 // Reason is why a change is in a plan.
@@ -68,6 +71,7 @@ const (
 	ReasonMarked      Reason = "marked"       // bears this ledger's marks, and is in no inventory
 	ReasonConflict    Reason = "conflict"     // another manager owns fields of it
 	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
+	ReasonDoubt       Reason = "in-doubt"     // a request of a run before may be on its way
 )
 
 // Change is one step of a plan.
@@ -158,7 +162,7 @@ func (p Plan) Acts() bool {
 // Writes says whether the action writes to the cluster.
 func (a Action) Writes() bool {
 	switch a {
-	case Create, Update, Adopt, Prune:
+	case Create, Update, Adopt, Prune, Fence:
 		return true
 	case HandOver, Keep, Forget, Defer, Report:
 	}

@@ -161,7 +161,7 @@ func sign(action plan.Action) (mark, color string) {
 		return "-", red
 	case plan.Defer:
 		return "?", yellow
-	case plan.HandOver, plan.Keep, plan.Forget, plan.Report:
+	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Fence:
 	}
 	return "=", dim
 }
@@ -172,7 +172,7 @@ func because(action plan.Action, reason plan.Reason) string {
 	switch action {
 	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
 		return string(reason)
-	case plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report:
+	case plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
 	}
 	return string(action) + ", " + string(reason)
 }
