@@ -51,7 +51,7 @@ func (m mutant) test() (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	overlay, err := m.overlay(dir, text)
 	if err != nil {
 		return verdict{}, err
