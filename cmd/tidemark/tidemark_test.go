@@ -71,6 +71,7 @@ func TestHelp(t *testing.T) {
 		{"audit", "--help"},
 		{"audit", "show", "--help"},
 		{"audit", "verify", "--help"},
+		{"detach", "--help"},
 		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
@@ -110,6 +111,8 @@ func TestUsage(t *testing.T) {
 		{"no hash", nil, []string{"approve", "my-plan-one", "--reason", "x"}, []string{`"my-plan-one" is not the hash of a plan`}},
 		{"confirm half a hash", nil, []string{"sync", "--confirm", "abcdef12,abc", "--reason", "x"}, []string{`"abc" is not the hash of a plan`}},
 		{"confirm no hash", map[string]string{"TIDEMARK_CONFIRM": "yes please"}, []string{"sync", "--reason", "x"}, []string{`"yes please" is not the hash of a plan`}},
+		{"detach without a reason", nil, []string{"detach", "--app", "a"}, []string{"tidemark detach wants a --reason"}},
+		{"detach without an app", nil, []string{"detach", "--reason", "x"}, []string{"which app is to be let go of?", "hint: name it with --app"}},
 		{"unknown audit command", nil, []string{"audit", "shwo"}, []string{`there is no command "shwo"`, "did you mean tidemark audit show?"}},
 		{"output", nil, []string{"sync", "-o", "yaml"}, []string{`--output is "yaml", not text, json`}},
 		{"output by variable", map[string]string{"TIDEMARK_OUTPUT": "xml"}, []string{"version"}, []string{`--output is "xml"`}},

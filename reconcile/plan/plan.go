@@ -72,6 +72,7 @@ const (
 	ReasonConflict    Reason = "conflict"     // another manager owns fields of it
 	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
 	ReasonDoubt       Reason = "in-doubt"     // a request of a run before may be on its way
+	ReasonDetached    Reason = "detached"     // a person lets go of it
 )
 
 // Change is one step of a plan.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/state"
@@ -17,14 +18,18 @@ func Record(r state.Record, style Style) string {
 		p.app(app)
 	}
 	p.warnings("", r.Warnings)
-	if len(r.Interrupted) > 0 {
-		p.line("%s %s", p.Paint.as(yellow, "taken over from the interrupted run"), Escape(strings.Join(r.Interrupted, ", ")))
-	}
+	p.interrupted(r)
 	if r.Verdict == state.Skipped {
 		p.line("%s", Escape(r.Message))
 	}
 	p.line("%s", p.runLine(r))
 	return p.String()
+}
+
+func (p *page) interrupted(r state.Record) {
+	if len(r.Interrupted) > 0 {
+		p.line("%s %s", p.Paint.as(yellow, "taken over from the interrupted run"), Escape(strings.Join(r.Interrupted, ", ")))
+	}
 }
 
 func (p *page) app(app state.AppRecord) {
@@ -80,7 +85,11 @@ func (p *page) appTrouble(app state.AppRecord) {
 func (p *page) recorded(c state.Change) {
 	mark, color := sign(plan.Action(c.Action))
 	note := because(plan.Action(c.Action), plan.Reason(c.Reason))
-	if !expected(c) {
+	switch {
+	case c.Action == reconcile.ActionDetach:
+		mark, color = "<", cyan
+		note = strings.ReplaceAll(c.Outcome, "-", " ")
+	case !expected(c):
 		note = c.Outcome + ": " + note
 	}
 	p.line("  %s %s  %s", p.Paint.as(color, mark), Escape(c.ID.String()), p.Paint.as(dim, Escape("("+note+")")))

@@ -121,6 +121,21 @@ func TestRecord(t *testing.T) {
 	golden(t, "record.txt", term.Heading(record(), term.Style{})+term.Record(record(), term.Style{Limit: 2, Flags: "--state ./s"}))
 }
 
+// A command that is not a run shows what became of each object, who and why.
+func TestCommand(t *testing.T) {
+	change := func(name, outcome, message string) state.Change {
+		return state.Change{ID: id("ConfigMap", name), Action: reconcile.ActionDetach, Reason: "detached", Outcome: outcome, Message: message}
+	}
+	golden(t, "command.txt", term.Command(state.Record{
+		Seq: 9, Verdict: state.Partial, Interrupted: []string{"01JD8Z5T3M2Q8V6W0X9Y7A4B1C"}, Warnings: []string{"look \x1b[31mhere"},
+		Message: "me@laptop detached 3 objects of the app web (1 could not be): moves away",
+		Apps: []state.AppRecord{{Name: "web", Verdict: state.Partial, Changes: []state.Change{
+			change("one", "detached", ""), change("two", "gone", ""), change("three", "not-ours", "another owner's: meta.helm.sh/release-name=x"),
+			change("four", "failed", "rejected: forbidden"),
+		}}},
+	}, term.Style{}))
+}
+
 func TestStatus(t *testing.T) {
 	newest := record()
 	head := state.Head{

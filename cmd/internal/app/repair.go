@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+
+	"tidemark.dev/tidemark/reconcile"
+)
+
+// Repair gives the job of a command that repairs a ledger: it needs the state and
+// the cluster, and neither a configuration nor repositories. A configuration that
+// is named all the same may say where both are, so that it must be readable.
+func (s *Session) Repair(ctx context.Context) (reconcile.Job, error) {
+	if s.localErr != nil {
+		return reconcile.Job{}, s.localErr
+	}
+	ledger, err := s.Ledger(ctx)
+	if err != nil {
+		return reconcile.Job{}, err
+	}
+	target, err := s.Cluster()
+	if err != nil {
+		return reconcile.Job{}, err
+	}
+	witness, err := s.Witness()
+	if err != nil {
+		return reconcile.Job{}, err
+	}
+	return reconcile.Job{
+		Ledger: ledger, Cluster: target, Witness: witness, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait, PeakMemory: peakMemory,
+		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
+	}, nil
+}
+
+// Configured says whether the configuration that is known without a run holds an
+// app, and which file that is.
+func (s *Session) Configured(name string) (file string, configured bool) {
+	for _, a := range s.local.Apps {
+		if a.Name == name {
+			return s.settings.Config, true
+		}
+	}
+	return "", false
+}
