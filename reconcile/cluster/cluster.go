@@ -28,12 +28,11 @@ const FieldManager = "tidemark"
 
 // Cluster is one API server, asked as one user. It is safe for concurrent use.
 type Cluster struct {
-	client      *http.Client
-	base        *url.URL
-	timeout     time.Duration
-	pageSize    int
-	beforeWrite func() error
-	counter     *counter
+	client   *http.Client
+	base     *url.URL
+	timeout  time.Duration
+	pageSize int
+	counter  *counter
 
 	discovering sync.Mutex
 	known       *known // nil until discovered; what it points to never changes
@@ -59,12 +58,11 @@ func Open(options Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		// A redirect would carry the credentials elsewhere, so that none is followed.
-		client:      &http.Client{Transport: client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		base:        base,
-		timeout:     options.Timeout,
-		pageSize:    options.PageSize,
-		beforeWrite: options.BeforeWrite,
-		counter:     counter,
+		client:   &http.Client{Transport: client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		base:     base,
+		timeout:  options.Timeout,
+		pageSize: options.PageSize,
+		counter:  counter,
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout

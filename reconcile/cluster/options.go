@@ -57,10 +57,6 @@ type Options struct {
 	// PageSize is the number of objects that one request of a list asks for; 0
 	// is 500.
 	PageSize int
-	// BeforeWrite, when set, is called before every request that may change the
-	// cluster; its error stops that request, and is given back. It must be safe
-	// for concurrent use.
-	BeforeWrite func() error
 }
 
 // serviceAccount is where Kubernetes puts the credentials of a Pod.

@@ -54,23 +54,9 @@ type request struct {
 	discreet bool
 }
 
-func (r request) writes() bool {
-	switch r.verb {
-	case verbApply, verbPatch, verbCreate, verbUpdate, verbDelete:
-		return true
-	default:
-		return false
-	}
-}
-
 // send sends the request once and gives the body of a 2xx answer. Any other
 // answer, and none, is an error of package apply.
 func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
-	if r.writes() && c.beforeWrite != nil {
-		if err := c.beforeWrite(); err != nil {
-			return nil, err
-		}
-	}
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool

@@ -261,35 +261,6 @@ func TestSecretData(t *testing.T) {
 	}
 }
 
-func TestBeforeWrite(t *testing.T) {
-	lost := errors.New("lease lost")
-	var held bool
-	c := open(t, func(o *cluster.Options) {
-		o.BeforeWrite = func() error {
-			if held {
-				return nil
-			}
-			return lost
-		}
-	})
-	one := configMap(t, namespace(t), "one", "a")
-	if _, err := c.Apply(t.Context(), one, apply.Target{}, true); !errors.Is(err, lost) {
-		t.Errorf("got %v, want the gate's error", err)
-	}
-	if err := c.Delete(t.Context(), one.ID, "v1", apply.Target{UID: "x"}, ""); !errors.Is(err, lost) {
-		t.Errorf("got %v, want the gate's error", err)
-	}
-	if _, err := c.DryRun(t.Context(), one, apply.Target{}, true); err != nil {
-		t.Errorf("got %v of a dry run, which writes nothing", err)
-	}
-	held = true
-	must(t, c, one, apply.Target{})
-	got := c.Requests()
-	if got["apply"] != 1 || got["delete"] != 0 || got["dry-run"] != 1 {
-		t.Errorf("got %v requests, want one apply and one dry-run", got)
-	}
-}
-
 func TestOldVersions(t *testing.T) {
 	c, ns := open(t, nil), namespace(t)
 	one := configMap(t, ns, "one", "a")
