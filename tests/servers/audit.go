@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -42,14 +44,19 @@ func (c *ControlPlane) Audit(mark int64) (events []AuditEvent, next int64, err e
 	if !c.options.Audit {
 		return nil, mark, errors.New("read audit log: the control plane was started without Audit")
 	}
-	content, err := os.ReadFile(c.file("audit.log"))
+	file, err := os.Open(c.file("audit.log"))
 	if err != nil {
 		return nil, mark, err
 	}
-	if mark > int64(len(content)) {
-		return nil, mark, fmt.Errorf("read audit log: no mark %d in %d bytes", mark, len(content))
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err != nil || mark > info.Size() {
+		return nil, mark, errors.Join(fmt.Errorf("read audit log: no mark %d", mark), err)
 	}
-	content = content[mark:]
+	// A long log is not read again for its last lines.
+	content, err := io.ReadAll(io.NewSectionReader(file, mark, math.MaxInt64-mark))
+	if err != nil {
+		return nil, mark, fmt.Errorf("read audit log: %w", err)
+	}
 	content = content[:bytes.LastIndexByte(content, '\n')+1] // the last line may be half written
 	for line := range bytes.Lines(content) {
 		var raw struct {

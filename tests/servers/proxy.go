@@ -1,8 +1,10 @@
 package servers
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -21,10 +23,22 @@ type Fault struct {
 	Status int
 	Header http.Header
 	Body   string
+	// Sent, when set, gets what the client sends as it passes.
+	Sent io.Writer
+	// Late takes the request whole and passes it on when the channel is closed, whether its client is still there or not:
+	// it was on its way all the time. Taken, when set, is called once it is whole.
+	Late  <-chan struct{}
+	Taken func()
+	// Finish lets the server do what was asked, whole, even if the client leaves meanwhile.
+	Finish bool
+	// Answered, when set, is called with the status when the server begins to answer, before the client hears of it.
+	Answered func(status int)
 	// LoseAnswer lets the server do what was asked, whole, and then cuts the connection instead of answering.
 	LoseAnswer bool
 	// HoldAnswer lets the server begin to answer, and keeps the answer until the channel is closed, or the client leaves.
 	HoldAnswer <-chan struct{}
+	// CutAnswer, above 0, cuts the connection after that many bytes of the answer's body.
+	CutAnswer int
 }
 
 // ProxyOptions says where a Proxy leads.
@@ -33,12 +47,17 @@ type ProxyOptions struct {
 	Target string
 	// TargetCA is the authority behind an https Target, as PEM.
 	TargetCA []byte
+	// Plain has the Proxy speak plain HTTP/1 with its clients although Target is https: then each request can be cut off
+	// by itself.
+	Plain bool
+	// RewriteHost sends Target's own name as the Host header.
+	RewriteHost bool
 	// Fault is asked about every request and must not read its body. It is called concurrently. Nil: none.
 	Fault func(*http.Request) Fault
 }
 
 // Proxy stands before a server, counts what passes, and breaks what it is told to break. The Host header passes
-// unchanged, so that signatures made for the Proxy's address stay valid behind it.
+// unchanged, unless it is to be rewritten, so that signatures made for the Proxy's address stay valid behind it.
 type Proxy struct {
 	// URL is where it listens.
 	URL string
@@ -68,12 +87,14 @@ func StartProxy(_ context.Context, _ string, options ProxyOptions) (*Proxy, erro
 	}
 	var config *tls.Config
 	if target.Scheme == "https" {
+		p.transport.TLSClientConfig = trusting(options.TargetCA)
+	}
+	if target.Scheme == "https" && !options.Plain {
 		authority, err := newAuthority()
 		if err != nil {
 			return nil, err
 		}
 		p.CACert = authority.caPEM
-		p.transport.TLSClientConfig = trusting(options.TargetCA)
 		if config, err = authority.serverConfig(); err != nil {
 			return nil, err
 		}
@@ -81,7 +102,9 @@ func StartProxy(_ context.Context, _ string, options ProxyOptions) (*Proxy, erro
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Host = r.In.Host
+			if !options.RewriteHost {
+				r.Out.Host = r.In.Host
+			}
 		},
 		Transport:     p.transport,
 		FlushInterval: -1, // watches must flow
@@ -104,25 +127,58 @@ func (p *Proxy) Stop() error {
 
 // ServeHTTP is the proxy itself.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := p.Requests.record(w, r)
+	var answer http.ResponseWriter = p.Requests.record(w, r)
 	fault := p.fault(r)
 	if !wait(r.Context(), fault.Hold) || fault.Reset {
 		cut(w)
 	}
-	switch {
-	case fault.Status != 0:
+	if fault.Status != 0 {
 		maps.Copy(answer.Header(), fault.Header)
 		answer.WriteHeader(fault.Status)
 		_, _ = answer.Write([]byte(fault.Body)) // the client may have left
-	case fault.LoseAnswer:
-		// Done to the end even if the client leaves meanwhile: the server must have done it.
-		p.forward.ServeHTTP(deaf{http.Header{}}, r.WithContext(context.WithoutCancel(r.Context())))
-		cut(w)
-	case fault.HoldAnswer != nil:
-		p.forward.ServeHTTP(&late{ResponseWriter: answer, until: fault.HoldAnswer, ctx: r.Context()}, r)
-	default:
-		p.forward.ServeHTTP(answer, r)
+		return
 	}
+	if fault.Sent != nil {
+		r.Body = tee{io.TeeReader(r.Body, fault.Sent), r.Body}
+	}
+	if fault.HoldAnswer != nil {
+		answer = &late{ResponseWriter: answer, until: fault.HoldAnswer, ctx: r.Context()}
+	}
+	if fault.CutAnswer > 0 {
+		answer = &short{ResponseWriter: answer, left: fault.CutAnswer}
+	}
+	if fault.LoseAnswer {
+		answer = deaf{http.Header{}}
+	}
+	if fault.Answered != nil {
+		answer = &telling{ResponseWriter: answer, tell: fault.Answered}
+	}
+	if fault.Late != nil {
+		// The body is still the client's until it is read.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			cut(w)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if fault.Taken != nil {
+			fault.Taken()
+		}
+		<-fault.Late
+	}
+	if fault.Late != nil || fault.Finish || fault.LoseAnswer {
+		// Done to the end even if the client leaves meanwhile: the server must have done it.
+		r = r.WithContext(context.WithoutCancel(r.Context()))
+	}
+	p.forward.ServeHTTP(answer, r)
+	if fault.LoseAnswer {
+		cut(w)
+	}
+}
+
+// tee is a request's body that somebody reads along.
+type tee struct {
+	io.Reader
+	io.Closer
 }
 
 // wait answers false when the client left first.
@@ -153,26 +209,3 @@ func cut(w http.ResponseWriter) {
 	}
 	panic(http.ErrAbortHandler)
 }
-
-// deaf is a ResponseWriter that nobody hears.
-type deaf struct{ header http.Header }
-
-func (d deaf) Header() http.Header         { return d.header }
-func (d deaf) Write(b []byte) (int, error) { return len(b), nil }
-func (d deaf) WriteHeader(int)             {}
-
-// late holds the beginning of an answer back.
-type late struct {
-	http.ResponseWriter
-	until <-chan struct{}
-	ctx   context.Context //nolint:containedctx // the request's own, for as long as it is answered
-}
-
-func (l *late) WriteHeader(status int) {
-	if !wait(l.ctx, l.until) {
-		cut(l.ResponseWriter)
-	}
-	l.ResponseWriter.WriteHeader(status)
-}
-
-func (l *late) Unwrap() http.ResponseWriter { return l.ResponseWriter }

@@ -1,11 +1,15 @@
 package servers_test
 
 import (
+	"context"
+	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -70,6 +74,100 @@ func TestProxyBreaksWhatItIsTold(t *testing.T) {
 		if status := <-statuses; status != http.StatusCreated {
 			t.Errorf("got %d after letting go, want 201", status)
 		}
+	}
+}
+
+func TestProxyOutlivesItsClients(t *testing.T) {
+	var done atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil && string(body) == "x" && r.Context().Err() == nil {
+			done.Add(1)
+		}
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(server.Close)
+	came, late, answered, hold := make(chan string, 1), make(chan struct{}), make(chan int, 1), make(chan struct{})
+	sent, taken := make(told, 1), make(chan struct{})
+	p := servers.For(t, servers.StartProxy, servers.ProxyOptions{
+		Target: server.URL,
+		Fault: func(r *http.Request) servers.Fault {
+			defer func() { came <- r.URL.Path }()
+			if r.URL.Path == "/late" {
+				return servers.Fault{Late: late, Sent: sent, Taken: func() { close(taken) }}
+			}
+			return servers.Fault{Finish: true, Answered: func(status int) { answered <- status }, HoldAnswer: hold}
+		},
+	})
+	// leave sends a request, and leaves once it is where it should be.
+	leave := func(path string, reached func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var client sync.WaitGroup
+		client.Go(func() {
+			if status, _ := request(ctx, http.MethodPut, p.URL+path, "x"); status != 0 {
+				t.Errorf("%s: answered with %d", path, status)
+			}
+		})
+		<-came
+		reached()
+		cancel()
+		client.Wait()
+	}
+	leave("/finish", func() {
+		if status := <-answered; status != http.StatusCreated {
+			t.Errorf("told of %d, want 201", status)
+		}
+	})
+	if n := done.Load(); n != 1 {
+		t.Errorf("done %d times, want 1", n)
+	}
+	leave("/late", func() {
+		if body := <-sent; body != "x" {
+			t.Errorf("saw %q pass, want x", body)
+		}
+		<-taken
+	})
+	if n := done.Load(); n != 1 {
+		t.Errorf("done %d times before it was let go, want 1", n)
+	}
+	close(late)
+	eventually(t, "the late request done", func() bool { return done.Load() == 2 })
+}
+
+// told is a writer that tells what is written.
+type told chan string
+
+func (t told) Write(b []byte) (int, error) {
+	t <- string(b)
+	return len(b), nil
+}
+
+func TestProxyCutsAnAnswerShort(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Host+" says it")
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "https://")
+	p := servers.For(t, servers.StartProxy, servers.ProxyOptions{
+		Target: server.URL, Plain: true, RewriteHost: true,
+		TargetCA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+		Fault: func(r *http.Request) servers.Fault {
+			if r.URL.Path == "/cut" {
+				return servers.Fault{CutAnswer: 4}
+			}
+			return servers.Fault{}
+		},
+	})
+	if status, body := request(t.Context(), http.MethodGet, p.URL+"/whole", ""); status != http.StatusOK || body != host+" says it" {
+		t.Errorf("got %d %q, want what %s says", status, body, host)
+	}
+	answer, err := http.Get(p.URL + "/cut") //nolint:noctx,gosec // it ends by itself, and the address is the test's
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err == nil || string(body) != host[:4] {
+		t.Errorf("got %q and %v, want %q and a broken connection", body, err, host[:4])
 	}
 }
 
