@@ -33,6 +33,17 @@ test: servers build ## run every test, against real servers
 mutants: ## take each safeguard away in turn, and show which test notices
 	@go run ./tests/mutants
 
+# Where TIDEMARK_SOAK is set, everything runs of which make test has a sample: each point at which a run can be killed, each
+# way in which a network breaks; and as many seeds of simulated runs as it says.
+SEEDS ?= 1000000
+SOAKED := $(wildcard tests/simulation tests/faults)
+
+.PHONY: soak
+soak: servers build ## run all of what make test only samples; takes an hour or more (SEEDS=n simulated runs)
+	@status=0; for dir in $(SOAKED); do \
+		(cd $$dir && TIDEMARK_SOAK=$(SEEDS) go test -v -count 1 -timeout 24h -vet off ./...) || status=1; \
+	done; exit $$status
+
 .PHONY: lint
 lint: ## run every linter
 	@go run ./tests/lint

@@ -1,0 +1,140 @@
+package faults_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// passage is one request of Tidemark on its way to a server, and what came of it.
+type passage struct {
+	// Process counts the processes of the world, from 0; Server is cluster, store or git.
+	Process int
+	Server  string
+	// Name says what is asked, in words that are the same in each world; K counts the requests of the process with that
+	// server and name, from 1.
+	Name string
+	K    int
+	// Effect: it may change what lies in the cluster or the store. Asks: it only asks what would happen (a dry run).
+	Effect bool
+	Method string
+	Path   string
+	Type   string
+	// Sent is what the client sent, whole once there is a Status; kept of effects only.
+	Sent bytes.Buffer
+	// Status is the server's answer, 0 while there is none, or when the server never heard of it.
+	Status int
+	// Came and Answered are when, in the order of the world's events, from 1; 0: never.
+	Came, Answered int
+	// Belated: it was kept until its process was dead.
+	Belated bool
+}
+
+func (p *passage) String() string {
+	return fmt.Sprintf("%s %s #%d → %d", p.Server, p.Name, p.K, p.Status)
+}
+
+// journal has every request of a world. It is safe for concurrent use.
+type journal struct {
+	world string // its name, which stands as W in the names of requests
+	store *store
+
+	mu      sync.Mutex
+	events  int
+	process int
+	all     []*passage
+}
+
+// Words in requests that are another in each run.
+var (
+	runID = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{26}`)
+	hexes = regexp.MustCompile(`[0-9a-f]{8,}`)
+)
+
+// begin says that the requests that come from now on are those of the next process.
+func (j *journal) begin() (process int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.process++
+	return j.process
+}
+
+// arrive notes a request.
+func (j *journal) arrive(server string, r *http.Request) *passage {
+	p := &passage{Server: server, Method: r.Method, Path: r.URL.Path, Type: r.Header.Get("Content-Type")}
+	switch server {
+	case "store":
+		name, write := j.store.object(r)
+		p.Path, p.Effect = strings.TrimPrefix(name, j.world+"/"), write || r.Method == http.MethodDelete
+		p.Name = "get " + p.Path
+		if write {
+			p.Name = "put " + p.Path
+		} else if r.Method == http.MethodDelete {
+			p.Name = "delete " + p.Path
+		}
+	case "cluster":
+		dry := r.URL.Query().Has("dryRun")
+		p.Effect = r.Method != http.MethodGet && !dry
+		p.Name = r.Method + " " + p.Path
+		if dry {
+			p.Name += " dry"
+		}
+	default:
+		p.Name = r.Method + " " + p.Path
+	}
+	p.Name = strings.ReplaceAll(p.Name, j.world, "W")
+	p.Name = hexes.ReplaceAllString(runID.ReplaceAllString(p.Name, "RUN"), "HEX")
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events++
+	p.Process, p.Came, p.K = j.process, j.events, 1
+	for _, other := range j.all {
+		if other.Process == p.Process && other.Server == p.Server && other.Name == p.Name {
+			p.K++
+		}
+	}
+	j.all = append(j.all, p)
+	return p
+}
+
+// answer notes that the server answered.
+func (j *journal) answer(p *passage, status int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events++
+	p.Status, p.Answered = status, j.events
+}
+
+// of gives the requests of a process, in the order in which they came.
+func (j *journal) of(process int) []*passage {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []*passage
+	for _, p := range j.all {
+		if p.Process == process {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// whole gives all requests.
+func (j *journal) whole() []*passage {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.all)
+}
+
+// text gives the requests of a process for people.
+func (j *journal) text(process int) string {
+	var b strings.Builder
+	for _, p := range j.of(process) {
+		fmt.Fprintf(&b, "  %s\n", p)
+	}
+	return b.String()
+}

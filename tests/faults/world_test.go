@@ -1,0 +1,196 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"tidemark.dev/tidemark/tests/servers"
+)
+
+// world is one ledger, with everything around it that no other test touches: namespaces W-a, W-b and W-c, a repository,
+// and a proxy before each server. W, its name, stands in all names that no namespace keeps apart.
+type world struct {
+	name     string
+	dir      string
+	scenario *scenario
+	store    *store
+	journal  *journal
+	history  *history
+	config   string
+	cluster  *servers.ControlPlane
+	proxies  map[string]*servers.Proxy
+	canaries map[string][]byte // what must stay as it is, by path
+	deletes  int               // the mark in the log of deletes at which it began
+
+	// fault is what happens to the next requests; nil: nothing.
+	fault atomic.Pointer[func(*passage) servers.Fault]
+}
+
+// enter makes a world for a scenario, as soon as there is room for one more. The repository stands at the first commit,
+// and nothing was brought anywhere yet. The caller must leave it.
+func (c *cast) enter(ctx context.Context, s *scenario, storeName string) (*world, error) {
+	c.slots <- struct{}{}
+	w, err := c.found(ctx, s, storeName)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a world: %w", err), w.leave())
+	}
+	return w, nil
+}
+
+func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world, error) {
+	w := &world{name: fmt.Sprintf("w%03d", c.worlds.Add(1)), scenario: s, proxies: map[string]*servers.Proxy{}, canaries: map[string][]byte{}}
+	w.dir = filepath.Join(c.dir, w.name)
+	err := os.Mkdir(w.dir, 0o700)
+	if err != nil {
+		return w, err
+	}
+	if w.store, err = c.store(storeName); err != nil {
+		return w, err
+	}
+	w.journal = &journal{world: w.name, store: w.store}
+	if w.cluster, err = c.cluster(); err != nil {
+		return w, err
+	}
+	git, err := c.git()
+	if err != nil {
+		return w, err
+	}
+	trees := make([]tree, len(s.trees))
+	for i, files := range s.trees {
+		trees[i] = tree{}
+		for path, text := range files {
+			trees[i][path] = w.text(text)
+		}
+	}
+	if w.history, err = newHistory(ctx, filepath.Join(git.Root, w.name+".git"), trees); err != nil {
+		return w, err
+	}
+	targets := map[string]servers.ProxyOptions{
+		"cluster": {Target: w.cluster.URL, TargetCA: w.cluster.CACert, Plain: true},
+		"store":   w.store.target,
+		"git":     {Target: git.URL},
+	}
+	for server, options := range targets {
+		if options.Target == "" {
+			continue
+		}
+		options.Fault = func(r *http.Request) servers.Fault { return w.pass(server, r) }
+		if w.proxies[server], err = servers.StartProxy(ctx, "", options); err != nil {
+			return w, err
+		}
+	}
+	if w.deletes, err = c.deletes.mark(); err != nil {
+		return w, err
+	}
+	return w, errors.Join(w.configure(user), w.populate(ctx))
+}
+
+// leave stops the proxies and forgets the files; what lies in the servers stays, and is in nobody's way.
+func (w *world) leave() error {
+	defer func() { <-shared.slots }()
+	var errs []error
+	for _, p := range w.proxies {
+		errs = append(errs, p.Stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
+}
+
+// text puts the world's name into a text.
+func (w *world) text(text string) string { return strings.ReplaceAll(text, "$W", w.name) }
+
+// configure writes the configuration, with the way to the cluster as the given user.
+func (w *world) configure(as string) error {
+	token := filepath.Join(w.dir, "token-"+as)
+	if err := os.WriteFile(token, []byte(w.cluster.User(as).Token), 0o600); err != nil {
+		return err
+	}
+	address := ""
+	if p := w.proxies["store"]; p != nil {
+		address = p.URL
+	}
+	w.config = filepath.Join(w.dir, "tidemark-"+as+".yaml")
+	return os.WriteFile(w.config, []byte(w.text(fmt.Sprintf(`apiVersion: tidemark.dev/v1alpha1
+state: %q
+cluster: {server: %q, tokenFile: %q}
+repositories:
+- name: own
+  url: %s/$W.git
+  auth: {username: {value: %s}, password: {env: GIT_PASSWORD}}
+%s`, w.store.url(address, w.name), w.proxies["cluster"].URL, token, w.proxies["git"].URL, gitUser, w.scenario.apps))), 0o600)
+}
+
+// pass notes a request and says what happens to it.
+func (w *world) pass(server string, r *http.Request) servers.Fault {
+	p := w.journal.arrive(server, r)
+	var fault servers.Fault
+	if plan := w.fault.Load(); plan != nil {
+		fault = (*plan)(p)
+	}
+	if p.Effect {
+		fault.Sent = &p.Sent
+	}
+	// What was sent to a store is known to be done or not, so that the history of the head has no gap.
+	fault.Finish = fault.Finish || p.Effect && server == "store"
+	tell := fault.Answered
+	fault.Answered = func(status int) {
+		w.journal.answer(p, status)
+		if tell != nil {
+			tell(status)
+		}
+	}
+	return fault
+}
+
+// break sets what happens to the requests that come; nil: nothing.
+func (w *world) breaks(fault func(*passage) servers.Fault) {
+	if fault == nil {
+		w.fault.Store(nil)
+		return
+	}
+	w.fault.Store(&fault)
+}
+
+// populate makes the namespaces, and in them what is none of Tidemark's business.
+func (w *world) populate(ctx context.Context) error {
+	for _, suffix := range []string{"a", "b", "c"} {
+		if _, err := w.cluster.Create(ctx, "/api/v1/namespaces", fmt.Appendf(nil, `{"metadata":{"name":"%s-%s"}}`, w.name, suffix)); err != nil {
+			return err
+		}
+	}
+	for _, canary := range []struct{ namespace, collection, object string }{
+		{"a", "configmaps", `{"metadata":{"name":"bystander"},"data":{"is":"not yours"}}`},
+		{"a", "secrets", `{"metadata":{"name":"bystander"},"stringData":{"is":"not yours"}}`},
+		{"b", "configmaps", `{"metadata":{"name":"bystander"},"data":{"is":"not yours"}}`},
+		// The names are those of an app's objects, the namespace is not.
+		{"c", "configmaps", `{"metadata":{"name":"alpha"},"data":{"is":"not yours"}}`},
+		{"c", "secrets", `{"metadata":{"name":"token"},"stringData":{"is":"not yours"}}`},
+	} {
+		if err := w.addCanary(ctx, canary.namespace, canary.collection, canary.object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addCanary makes an object that must stay as it is.
+func (w *world) addCanary(ctx context.Context, namespace, collection, object string) error {
+	path := "/api/v1/namespaces/" + w.name + "-" + namespace + "/" + collection
+	made, err := w.cluster.Create(ctx, path, []byte(object))
+	if err != nil {
+		return err
+	}
+	id, err := identify(made)
+	if err != nil {
+		return err
+	}
+	path += "/" + id.Name
+	// Read, for an answer to a write is written otherwise.
+	w.canaries[path], err = w.cluster.Get(ctx, path)
+	return err
+}
