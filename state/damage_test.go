@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tidemark.dev/tidemark/state"
 )
 
@@ -38,6 +40,7 @@ func TestDamagedHead(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("counts: damage: a head cut off at each of %d bytes, and with each of %d bits flipped: refused", len(good), 8*len(good))
 	for name, bad := range map[string]string{
 		"appended":  string(good) + "x",
 		"newline":   string(good) + "\n",
@@ -90,36 +93,77 @@ func TestImpossibleHead(t *testing.T) {
 	}
 }
 
-// A damaged head is reported, and nobody writes over it.
+// bent gives data cut off at every byte, and with a bit of every byte flipped.
+func bent(data []byte) map[string][]byte {
+	all := map[string][]byte{}
+	for n := range data {
+		all[fmt.Sprintf("cut off at %d", n)] = data[:n]
+		bad := bytes.Clone(data)
+		bad[n] ^= 1 << (n % 7) // The eighth is no letter's.
+		all[fmt.Sprintf("byte %d bent", n)] = bad
+	}
+	return all
+}
+
+// A damaged head is reported by whoever meets it, and nobody writes over it.
 func TestNobodyWritesOverADamagedHead(t *testing.T) {
-	synced(t, func(t *testing.T, w *world) {
-		base := w.unchanged()
-		good := w.raw("head.json")
-		for name, test := range map[string]struct {
-			head string
-			want error
-		}{
-			"truncated":    {string(good[:len(good)/2]), state.ErrDamaged},
-			"empty":        {"", state.ErrDamaged},
-			"newer":        {strings.Replace(string(good), `{"format":1,`, `{"format":2,"novel":true,`, 1), state.ErrNewer},
-			"edited":       {strings.Replace(string(good), `"epoch":0`, `"epoch":7`, 1), state.ErrDamaged},
-			"unknown, bad": {strings.Replace(string(good), `{"format":1,`, `{"format":1,"novel":true,`, 1), state.ErrDamaged},
-		} {
-			w.overwrite("head.json", []byte(test.head))
-			l := w.open(nil, nil)
-			_, loadErr := l.Load(t.Context())
-			_, _, appendErr := l.Append(t.Context(), base, record(state.Unchanged), 0, nil)
-			_, claimErr := l.Claim(t.Context(), base, nil)
-			for what, err := range map[string]error{"Load": loadErr, "Append": appendErr, "Claim": claimErr} {
-				if !errors.Is(err, test.want) {
-					t.Errorf("%s, %s: got %v, want %v", name, what, err, test.want)
+	for lease, prepare := range map[string]func(w *world) (attempts func(l *state.Ledger) map[string]error){
+		"idle": func(w *world) func(*state.Ledger) map[string]error {
+			base := w.changed(planned(w.t, w.open(nil, nil), "web"))
+			return func(l *state.Ledger) map[string]error {
+				_, loadErr := l.Load(w.t.Context())
+				_, historyErr := l.History(w.t.Context(), 1)
+				_, verifyErr := l.Verify(w.t.Context())
+				_, _, appendErr := l.Append(w.t.Context(), base, record(state.Unchanged), 0, nil)
+				_, claimErr := l.Claim(w.t.Context(), base, nil)
+				return map[string]error{"Load": loadErr, "History": historyErr, "Verify": verifyErr, "Append": appendErr, "Claim": claimErr}
+			}
+		},
+		"held": func(w *world) func(*state.Ledger) map[string]error {
+			w.unchanged()
+			holder := w.claim(w.open(nil, nil), nil)
+			base := w.load()
+			return func(l *state.Ledger) map[string]error {
+				_, waitErr := l.Wait(w.t.Context(), base, 0)
+				_, takeErr := l.TakeOver(w.t.Context(), state.Waited{End: state.Stale, Head: base}, nil)
+				_, _, settleErr := holder.Settle(w.t.Context(), record(state.Changed), nil)
+				return map[string]error{"Wait": waitErr, "TakeOver": takeErr, "Commit": holder.Commit(w.t.Context(), nil), "Settle": settleErr}
+			}
+		},
+	} {
+		t.Run(lease, func(t *testing.T) {
+			synced(t, func(t *testing.T, w *world) {
+				attempts := prepare(w)
+				good := w.raw("head.json")
+				heads := bent(good)
+				heads["newer"] = bytes.Replace(good, []byte(`{"format":1,`), []byte(`{"format":2,"novel":true,`), 1)
+				heads["edited"] = bytes.Replace(good, []byte(`"epoch":1`), []byte(`"epoch":7`), 1)
+				heads["unknown field, wrong sum"] = bytes.Replace(good, []byte(`{"format":1,`), []byte(`{"format":1,"novel":true,`), 1)
+				before := w.objects()
+				for name, head := range heads {
+					w.overwrite("head.json", head)
+					for what, err := range attempts(w.open(nil, nil)) {
+						if !typed(err) {
+							t.Errorf("%s, %s: got %v, want ErrDamaged or ErrNewer", name, what, err)
+						}
+					}
+					if got := w.raw("head.json"); !bytes.Equal(got, head) {
+						t.Fatalf("%s: the head was overwritten by %s", name, got)
+					}
 				}
-			}
-			if got := w.raw("head.json"); string(got) != test.head {
-				t.Errorf("%s: the head was overwritten", name)
-			}
-		}
-	})
+				// The record of the good head, under its number, is all that may be new.
+				after := w.objects()
+				for _, name := range []string{"head.json", "audit/00000000000000000001.json"} {
+					delete(before, name)
+					delete(after, name)
+				}
+				if diff := cmp.Diff(before, after); diff != "" {
+					t.Errorf("objects before and after: want - got +\n%s", diff)
+				}
+				t.Logf("counts: damage: %d damaged heads of a ledger that is %s: nobody wrote over one", len(heads), lease)
+			})
+		})
+	}
 }
 
 // A field of a newer Tidemark in a head of this format is not dropped silently.

@@ -195,6 +195,20 @@ func (w *world) raw(name string) []byte {
 	return blob.Data
 }
 
+// objects gives everything that the store holds.
+func (w *world) objects() map[string]string {
+	w.t.Helper()
+	entries, err := w.store.List(w.t.Context(), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	objects := map[string]string{}
+	for _, entry := range entries {
+		objects[entry.Name] = string(w.raw(entry.Name))
+	}
+	return objects
+}
+
 // overwrite is what no run does.
 func (w *world) overwrite(name string, data []byte) {
 	w.t.Helper()
