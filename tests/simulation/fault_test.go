@@ -1,0 +1,87 @@
+package simulation
+
+import (
+	"cmp"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// single lets one thing go wrong with one effect of one process.
+type single struct {
+	plain
+	what fault
+	of   string // the process
+	at   int    // the number of the effect, from 0
+	name string // or its name
+	met  int
+}
+
+func (s *single) strike(m *message) fault {
+	if m.from.name != s.of {
+		return none
+	}
+	s.met++
+	if s.met == s.at+1 && s.name == "" || m.name == s.name {
+		return s.what
+	}
+	return none
+}
+
+// TestSingleFault tells each scenario once for every effect of a run and every
+// fault: something goes wrong, others come meanwhile, and after two clean runs
+// everything is as it should be.
+func TestSingleFault(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			past := before(t, s)
+			for what := range faults {
+				t.Run(what.String(), func(t *testing.T) {
+					effects, runs := 0, 0
+					for met := true; met; effects++ {
+						synctest.Test(t, func(t *testing.T) {
+							w := past.after(t, 0)
+							met = w.single(s, what, effects)
+							runs += w.counts.runs
+							w.report()
+						})
+						if t.Failed() {
+							t.Fatalf("effect %d", effects)
+						}
+						if what == none {
+							return
+						}
+					}
+					t.Logf("counts: %d effects, %d runs", effects-1, runs)
+				})
+			}
+		})
+	}
+}
+
+// single tells a scenario with one fault, and says whether there was an effect of
+// that number.
+func (w *world) single(s scenario, what fault, at int) (met bool) {
+	policy := &single{what: what, of: "p1", at: at}
+	w.choose = policy
+	w.start("p1", s.ref, 0, 0)
+	w.start("p2", s.then, time.Second, 0)
+	w.run()
+	w.judge(fmt.Sprintf("%s at effect %d", what, at))
+	w.clean(s)
+	return policy.met > at
+}
+
+// clean lets run after run come by, one at a time: after two of them everything
+// is as it should be.
+func (w *world) clean(s scenario) {
+	w.alone("clean1", s.then, time.Minute)
+	w.alone("clean2", s.then, time.Minute)
+	ends := cmp.Or(s.ends, s.then)
+	w.converged(ends)
+	third := w.alone("clean3", s.then, time.Minute)
+	w.ends(third, s.exit)
+	w.quiet(third, ends != s.then)
+}

@@ -1,0 +1,383 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// sent is told of each message when it is sent.
+func (c *chronicle) sent(m *message) {
+	if m.object == nil {
+		return
+	}
+	m.from.writes++
+	c.writeAhead(m)
+	c.inTime(m)
+	c.preconditions(m)
+}
+
+// done is told of each message that took effect, or was refused.
+func (c *chronicle) done(m *message, err error) {
+	c.counts.messages++
+	if !m.writes || err != nil {
+		return
+	}
+	c.lineOfHeads()
+	c.covered()
+	c.untouched()
+	c.neverAbsent(m)
+	c.neverOverwritten(m)
+	if m.object != nil {
+		m.from.effective++
+		if c.reacts != nil {
+			c.reacts(c.world, m.object.id)
+		}
+	}
+}
+
+// judge looks at the world while nobody runs.
+func (c *chronicle) judge(when string) {
+	for _, p := range c.processes[c.ended:] {
+		c.counts.runs++
+		c.exits(p)
+		c.silent(p)
+	}
+	c.ended = len(c.processes)
+	c.untouched()
+	if !c.damaged {
+		c.chain(when)
+	}
+}
+
+// Every write to the cluster follows a head write of the same run, which names
+// the object in plan and inventory.
+func (c *chronicle) writeAhead(m *message) {
+	head := c.newest(m.from)
+	if head == nil {
+		c.violate("write-ahead: %s is sent, and its run does not hold the lease", m)
+		return
+	}
+	planned, owned := false, false
+	for _, app := range head.Apps {
+		_, member := c.inventoryOf(app.Inventory).Lookup(m.object.id)
+		owned = owned || member
+		planned = planned || slices.ContainsFunc(c.planOf(app.Plan).Changes, func(change plan.Change) bool {
+			return change.ID == m.object.id && m.object.fits(change)
+		})
+	}
+	if !owned || !planned {
+		c.violate("write-ahead: %s is sent; in the inventory: %v, in the plan: %v", m, owned, planned)
+	}
+}
+
+// fits says whether a request carries out a change.
+func (r request) fits(c plan.Change) bool {
+	switch r.verb {
+	case "apply":
+		return c.Action == plan.Create || c.Action == plan.Update || c.Action == plan.Adopt
+	case "delete":
+		return c.Action == plan.Prune
+	}
+	return false
+}
+
+// No write to the cluster is sent after the holder's deadline: two thirds of the
+// lease after its last renewal was sent.
+func (c *chronicle) inTime(m *message) {
+	var renewed time.Time
+	for _, h := range c.heads {
+		if h.by == m.from && h.sent.After(renewed) {
+			renewed = h.sent
+		}
+	}
+	if late := m.sent.Sub(renewed); !renewed.IsZero() && late > ttl*2/3 {
+		c.violate("deadline: %s is sent %s after the last renewal", m, late)
+	}
+}
+
+// Every apply to an existing object and every delete carries UID and
+// resourceVersion; a create is sent without force.
+func (c *chronicle) preconditions(m *message) {
+	r := m.object
+	switch {
+	case r.at.UID != "" && r.at.ResourceVersion != "":
+	case r.verb == "apply" && r.at.UID == "" && !r.force:
+		head := c.newest(m.from)
+		if head == nil {
+			return // told by writeAhead
+		}
+		for _, app := range head.Apps {
+			for _, change := range c.planOf(app.Plan).Changes {
+				if change.ID == r.id && change.Action != plan.Create {
+					c.violate("preconditions: %s is a %s, sent as a create", m, change.Action)
+				}
+			}
+		}
+	default:
+		c.violate("preconditions: %s is sent with UID %q, resourceVersion %q, force %v", m, r.at.UID, r.at.ResourceVersion, r.force)
+	}
+}
+
+// Only the holder writes the head while the lease is not free, unless it stood
+// still for longer than the lease; and the line of heads goes on by one, never
+// back: the same ledger, a higher seq, no lower epoch, at most one more record.
+func (c *chronicle) lineOfHeads() {
+	for ; c.judged < len(c.heads); c.judged++ {
+		if c.judged == 0 || c.damaged {
+			continue
+		}
+		old, now := c.heads[c.judged-1], c.heads[c.judged]
+		if now.Seq != old.Seq+1 || now.Lineage != old.Lineage || now.Audit.Seq < old.Audit.Seq || now.Audit.Seq > old.Audit.Seq+1 {
+			c.violate("line of heads: %s follows %s", summary(now), summary(old))
+		}
+		took := now.Epoch == old.Epoch+1 && !now.Lease.Free
+		switch {
+		case old.Lease.Free && (took || now.Epoch == old.Epoch && now.Lease.Free):
+		case !old.Lease.Free && now.by == old.by && now.Epoch == old.Epoch:
+		case !old.Lease.Free && took && now.at.Sub(old.at) > ttl:
+		default:
+			c.violate("only the holder: %s follows %s after %s", summary(now), summary(old), now.at.Sub(old.at))
+		}
+	}
+}
+
+func summary(v version) string {
+	return fmt.Sprintf("%s's head %d (lineage %.4s, epoch %d, free %v, record %d)", v.by.name, v.Seq, v.Lineage, v.Epoch, v.Lease.Free, v.Audit.Seq)
+}
+
+// Live objects that are ours are in the inventory of the head.
+func (c *chronicle) covered() {
+	head := c.head()
+	if head == nil || c.damaged {
+		return
+	}
+	label := c.label()
+	for id, o := range c.server.objects {
+		if owner, _, _ := plan.OwnerOf(id, o.meta(), label); owner != plan.Ours {
+			continue
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Values(head.Apps)), func(app state.App) bool {
+			_, found := c.inventoryOf(app.Inventory).Lookup(id)
+			return found
+		}) {
+			c.violate("covered: %s is live and ours, and in no inventory", id)
+		}
+	}
+}
+
+// Objects of others stay as they are.
+func (c *chronicle) untouched() {
+	for id, canary := range c.canaries {
+		if c.server.objects[id] != canary {
+			c.violate("untouched: %s of somebody else was changed", id)
+			c.canaries[id] = c.server.objects[id]
+		}
+	}
+}
+
+// plant puts objects of others next to ours: one that nobody marked, one of
+// another tool, and copies of an object of ours.
+func (c *chronicle) plant(head state.Head) {
+	label := map[string]string{object.LabelLedger: reconcile.LedgerLabel(head.Lineage), object.LabelApp: "web"}
+	c.canaries = map[object.ID]*stored{}
+	for _, o := range []object.Object{
+		configMap("unmarked", "theirs"),
+		configMap("of-helm", "theirs").WithMetadata(nil, map[string]string{"meta.helm.sh/release-name": "shop"}),
+		configMap("copy", "theirs").WithMetadata(label, map[string]string{object.AnnotationID: configMap("one", "").ID.Mark()}),
+		configMap("unnamed", "theirs").WithMetadata(label, nil),
+		configMap("controlled", "theirs").WithMetadata(label, map[string]string{object.AnnotationID: configMap("controlled", "").ID.Mark()}),
+	} {
+		next, err := c.server.applied(o, apply.Target{}, "somebody", true)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if o.ID.Name == "controlled" {
+			next.controller = "Deployment web"
+		}
+		c.canaries[o.ID] = c.server.put(next)
+	}
+}
+
+// No object that is wanted is ever absent: nobody deletes what its own revision
+// wants, and no late delete lands once a newer run that wants the object has
+// settled.
+func (c *chronicle) neverAbsent(m *message) {
+	if m.object == nil || m.object.verb != "delete" || c.server.objects[m.object.id] != nil {
+		return
+	}
+	for app, ref := range m.from.wants {
+		if slices.ContainsFunc(c.repo[ref][app], func(o object.Object) bool { return o.ID == m.object.id }) {
+			c.violate("never absent: %s, and its own revision %s wants it", m, ref)
+		}
+	}
+	if by := c.settledSince(m); by != nil {
+		c.violate("never absent: %s, sent %s ago, lands after %s settled, which wants it", m, time.Since(m.sent), by.name)
+	}
+}
+
+// No late update lands once a newer run that wants the object has settled.
+func (c *chronicle) neverOverwritten(m *message) {
+	if m.object == nil || m.object.verb != "apply" || m.object.at.UID == "" {
+		return
+	}
+	if by := c.settledSince(m); by != nil {
+		c.violate("never overwritten: %s, sent %s ago, lands after %s settled", m, time.Since(m.sent), by.name)
+	}
+}
+
+// touched: runs touch what a dead predecessor may still write to.
+const touched = false
+
+// settledSince gives another process that settled after the message was sent, and
+// that wants its object.
+func (c *chronicle) settledSince(m *message) *process {
+	if !touched {
+		return nil
+	}
+	for _, s := range c.settled {
+		if s.by != m.from && s.at.After(m.sent) && s.wants[m.object.id] {
+			return s.by
+		}
+	}
+	return nil
+}
+
+// The exit code is in the table, and one that is not 0 has a cause in words.
+func (c *chronicle) exits(p *process) {
+	if p.dead || !p.started() {
+		return
+	}
+	record := p.report.Record
+	if !slices.Contains([]int{0, 10, 11, 12, 13, 14, 15, 16, 18}, record.Exit) {
+		c.violate("exits: %s with %d, which is not in the table", p.name, record.Exit)
+	}
+	if (p.err != nil) != (record.Message != "" && record.Exit != 0) && p.err != nil {
+		c.violate("exits: %s with %d and says nothing of %v", p.name, record.Exit, p.err)
+	}
+	if record.Exit != 0 && !explained(record) {
+		c.violate("exits: %s with %d and no cause", p.name, record.Exit)
+	}
+}
+
+// explained says whether a record has words for its exit code.
+func explained(record state.Record) bool {
+	if record.Message != "" {
+		return true
+	}
+	for _, app := range record.Apps {
+		if app.Message != "" || len(app.Refusals) > 0 {
+			return true
+		}
+		for _, change := range app.Changes {
+			if change.Message != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Secrets are nowhere in what a run tells.
+func (c *chronicle) silent(p *process) {
+	data, err := json.Marshal(p.report)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.mute(p.name+" reports", data)
+}
+
+func (c *chronicle) mute(where string, data []byte) {
+	for _, word := range []string{secretValue, base64.StdEncoding.EncodeToString([]byte(secretValue)), credential} {
+		if bytes.Contains(data, []byte(word)) {
+			c.violate("silent: %s holds %q", where, word)
+		}
+	}
+}
+
+// The audit chain verifies, has no gap and matches the head; and no secret is in
+// the store.
+func (c *chronicle) chain(when string) {
+	if c.head() == nil {
+		return
+	}
+	ledger, err := state.Open(c.store, state.Options{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	chain, err := ledger.Verify(context.Background())
+	if err != nil || len(chain.Findings) > 0 {
+		c.violate("chain: after %s: %v %v", when, chain.Findings, err)
+	}
+	for name, data := range c.blobs() {
+		c.mute(name, data)
+	}
+}
+
+// differences lists in what the cluster is not as a revision wants it: every
+// object is there, as written, and nothing else is ours.
+func (c *chronicle) differences(ref string) []string {
+	var all []string
+	wanted := c.wanted(ref)
+	for id, want := range wanted {
+		o := c.server.objects[id]
+		if o == nil || o.terminating {
+			all = append(all, id.String()+" is not there")
+			continue
+		}
+		for path, value := range flatten(want.Content()) {
+			if o.leaves[path] != value {
+				all = append(all, fmt.Sprintf("%s: %s is %v, not %v", id, path, o.leaves[path], value))
+			}
+		}
+		for path := range o.leaves.under("data.") {
+			if _, ok := flatten(want.Content())["data."+path]; !ok {
+				all = append(all, fmt.Sprintf("%s: data.%s is too much", id, path))
+			}
+		}
+	}
+	label := c.label()
+	for id, o := range c.server.objects {
+		if owner, _, _ := plan.OwnerOf(id, o.meta(), label); owner == plan.Ours && !has(wanted, id) {
+			all = append(all, id.String()+" is ours and not wanted")
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// quiet: a run that finds everything as it should be writes nothing to the
+// cluster; where the server keeps refusing something, it changes nothing.
+func (c *chronicle) quiet(p *process, refused bool) {
+	if p.writes > 0 && !refused || p.effective > 0 {
+		c.violate("quiet: %s wrote %d times to a cluster that was as it should be", p.name, p.writes)
+	}
+}
+
+// ends: the run ends with the exit code that is due.
+func (c *chronicle) ends(p *process, exit int) {
+	if p.report.Record.Exit != exit {
+		c.violate("ends: %s ended with %d and %q, not %d: %v", p.name, p.report.Record.Exit, p.report.Record.Verdict, exit, p.err)
+	}
+}
+
+func has[V any](m map[object.ID]V, id object.ID) bool { _, ok := m[id]; return ok }
+
+// converged: the cluster is as the revision wants it.
+func (c *chronicle) converged(ref string) {
+	if left := c.differences(ref); len(left) > 0 {
+		c.violate("converged: after two clean runs: %s", strings.Join(left, "; "))
+	}
+}
