@@ -22,12 +22,13 @@ type committed struct {
 func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("claim")()
 	var commits []committed
+	owned := map[*app]state.Inventory{}
 	for _, a := range apps {
 		if !a.acts() {
 			continue
 		}
-		a.owned = widen(a)
-		commit, err := r.commitment(ctx, a.Name, a.plan, a.owned)
+		owned[a] = widen(a)
+		commit, err := r.commitment(ctx, a.Name, a.plan, owned[a])
 		if err != nil {
 			return fmt.Errorf("claim: %w", within(ctx, err))
 		}
@@ -43,13 +44,17 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 		if err := l.tenure.Commit(ctx, edit); err != nil {
 			return fmt.Errorf("claim: %w", within(ctx, err))
 		}
-		return nil
+	} else {
+		tenure, err := r.job.Ledger.Claim(ctx, l.head, edit)
+		if err != nil {
+			return fmt.Errorf("claim: %w", within(ctx, err))
+		}
+		l.tenure = tenure
 	}
-	tenure, err := r.job.Ledger.Claim(ctx, l.head, edit)
-	if err != nil {
-		return fmt.Errorf("claim: %w", within(ctx, err))
+	// Only now: what is handed over leaves one inventory because of the other.
+	for a, widened := range owned {
+		a.owned = widened
 	}
-	l.tenure = tenure
 	return nil
 }
 

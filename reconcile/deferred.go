@@ -79,20 +79,21 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	if len(part.plan.Refusals) > 0 || !part.plan.Acts() {
 		return nil
 	}
-	owned := part
-	owned.owned = a.owned
-	a.owned = widen(&owned)
+	whole := part
+	whole.owned = a.owned
+	owned := widen(&whole)
 	// Whoever takes over must know of everything that may be on its way.
 	open := part.plan
 	open.Changes = slices.Concat(a.plan.Changes, a.later, part.plan.Changes)
 	a.later = append(a.later, part.plan.Changes...)
-	commit, err := r.commitment(ctx, a.Name, open, a.owned)
+	commit, err := r.commitment(ctx, a.Name, open, owned)
 	if err != nil {
 		return err
 	}
 	if err := l.tenure.Commit(ctx, r.edit(l, []committed{commit})); err != nil {
 		return err
 	}
+	a.owned = owned
 	maps.Copy(a.live, part.live)
 	a.results = append(a.results, r.do(ctx, l, &part, part.plan, options))
 	return nil
