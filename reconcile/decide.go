@@ -109,7 +109,8 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 }
 
 // others gives what a plan for one app must know of the other apps of the
-// ledger. An app of which nothing moved wants what it owns.
+// ledger. An app of which nothing moved wants what it owns; of one that failed
+// before it was rendered nobody knows what it wants.
 func others(l *ledger, self *app, apps []*app) plan.Others {
 	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: map[string]bool{}}
 	for id, holder := range l.owners {
@@ -122,10 +123,15 @@ func others(l *ledger, self *app, apps []*app) plan.Others {
 		if a.Name == self.Name {
 			before = false
 		}
-		if a.Name == self.Name || a.err != nil {
+		switch {
+		case a.Name == self.Name:
 			continue
+		case a.err != nil && a.want.Len() == 0:
+			o.Unknown = append(o.Unknown, a.Name)
+			continue
+		case a.err == nil:
+			o.Rendered[a.Name] = true
 		}
-		o.Rendered[a.Name] = true
 		for _, wants := range a.want.Objects() {
 			if a.optional[wants.ID] && !l.first(wants.ID, a, self, before) {
 				continue

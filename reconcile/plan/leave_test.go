@@ -15,6 +15,7 @@ func TestMakeDecidesAboutALeftMember(t *testing.T) {
 		return func(in *plan.Input) { own(in, one, "d1"); there(in, one, edit...) }
 	}
 	otherWants := func(in *plan.Input) { in.Others.Wants[one] = "other" }
+	otherUnknown := func(in *plan.Input) { in.Others.Unknown = []string{"other"} }
 	keepAll := func(in *plan.Input) { in.Rules.KeepAll = true }
 	flux := func(o *plan.Observed) { noMarks(o); labelled("kustomize.toolkit.fluxcd.io/name", "web")(o) }
 	type edits []func(*plan.Input)
@@ -35,6 +36,8 @@ func TestMakeDecidesAboutALeftMember(t *testing.T) {
 		{"wanted by another app, opted out", edits{is(annotated("tidemark.dev/prune", "disabled")), otherWants}, "hand-over one (wanted)"},
 		{"wanted by another app, kept", edits{func(in *plan.Input) { own(in, one, "d1", kept); there(in, one) }, otherWants}, "hand-over one (wanted)"},
 		{"wanted by another app, no marks", edits{is(noMarks), otherWants}, "keep one (disagrees)"},
+		{"perhaps wanted by another app", edits{is(), otherUnknown}, "keep one (no-proof)"},
+		{"perhaps wanted by another app, absent", edits{owned, otherUnknown, func(in *plan.Input) { gone(in, one) }}, "forget one (gone)"},
 		{"taken", edits{is(flux)}, "forget one (taken)"},
 		{"taken by another ledger", edits{is(labelled(object.LabelLedger, "9999"))}, "forget one (taken)"},
 		{"taken by another ledger, terminating", edits{is(labelled(object.LabelLedger, "9999"), terminating)}, "forget one (taken)"},

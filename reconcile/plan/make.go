@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
@@ -52,6 +53,9 @@ type Others struct {
 	Owns map[object.ID]Holder
 	// Rendered are the other apps whose set is known in this run.
 	Rendered map[string]bool
+	// Unknown are the other apps of this run whose set is not known, since they
+	// could not be rendered: they may want anything.
+	Unknown []string
 }
 
 // Holder is the app whose inventory holds an object, and how it came there.
@@ -328,6 +332,8 @@ func (p *Plan) leave(in Input, member state.Member, uids map[string]bool) {
 		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, "the app says prune: false"
 	case optedOut(live.Meta) != "":
 		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, optedOut(live.Meta)
+	case len(in.Others.Unknown) > 0:
+		c.Action, c.Reason, c.Note = Keep, ReasonNoProof, "it is not pruned yet: whether it is wanted by "+strings.Join(in.Others.Unknown, ", ")+" is not known, which could not be rendered"
 	default:
 		c.Action, c.Reason = Prune, ReasonRemoved
 	}

@@ -53,6 +53,9 @@ func chance(seed uint64) *plan.Input {
 		}
 	}
 	in.Others.Rendered["other"] = one(2)
+	if one(8) {
+		in.Others.Unknown = []string{"silent"}
+	}
 	in.Coming[object.GroupKind{Kind: "ConfigMap"}] = one(4)
 	return in
 }
@@ -115,7 +118,7 @@ func TestMakeHoldsItsLaws(t *testing.T) {
 				if !owned || member.Kept || owner != plan.Ours || live.State != plan.Present || live.Labels[object.LabelApp] != app || c.UID == "" || c.UID != live.UID {
 					t.Fatalf("seed %d: %+v is pruned without proof that it is ours and there: member %+v, live %+v", seed, c, member, live)
 				}
-				if wanted || wantedElsewhere || in.Rules.KeepAll {
+				if wanted || wantedElsewhere || len(in.Others.Unknown) > 0 || in.Rules.KeepAll {
 					t.Fatalf("seed %d: %+v is pruned though it is wanted", seed, c)
 				}
 				for _, o := range in.Want.Objects() {
