@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"cmp"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,7 +42,9 @@ func TestSingleFault(t *testing.T) {
 					for met := true; met; effects++ {
 						synctest.Test(t, func(t *testing.T) {
 							w := past.after(t, 0)
-							met = w.single(s, what, effects)
+							policy := &single{what: what, of: "p1", at: effects}
+							w.single(s, policy)
+							met = policy.met > effects
 							runs += w.counts.runs
 							w.report()
 						})
@@ -61,17 +62,14 @@ func TestSingleFault(t *testing.T) {
 	}
 }
 
-// single tells a scenario with one fault, and says whether there was an effect of
-// that number.
-func (w *world) single(s scenario, what fault, at int) (met bool) {
-	policy := &single{what: what, of: "p1", at: at}
+// single tells a scenario with one fault of p1; p2 comes right after.
+func (w *world) single(s scenario, policy *single) {
 	w.choose = policy
 	w.start("p1", s.ref, 0, 0)
 	w.start("p2", s.then, time.Second, 0)
 	w.run()
-	w.judge(fmt.Sprintf("%s at effect %d", what, at))
+	w.judge("the fault")
 	w.clean(s)
-	return policy.met > at
 }
 
 // clean lets run after run come by, one at a time: after two of them everything

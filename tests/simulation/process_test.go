@@ -84,8 +84,9 @@ func (p *process) job() reconcile.Job {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	target := &client{process: p}
 	return reconcile.Job{
-		Ledger: ledger, Cluster: &client{process: p}, Configure: p.configure, Now: p.Wall,
+		Ledger: ledger, Cluster: target, Witness: target, Configure: p.configure, Now: p.Wall,
 		Trigger: "schedule", Actor: "tide", Tool: "tidemark simulated",
 		Redact: func(text string) string { return strings.ReplaceAll(text, credential, "[redacted]") },
 	}
