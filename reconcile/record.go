@@ -242,10 +242,12 @@ func (a *app) applied() (*state.Revision, *state.Chart) {
 // cost tells what the run took so far.
 func (r *runner) cost() state.Cost {
 	cost := state.Cost{
-		KubernetesRequests: r.job.Cluster.Requests(),
-		StoreRequests:      r.job.Ledger.Requests(),
-		Seconds:            r.job.Now().Sub(r.began).Round(time.Microsecond).Seconds(),
-		Stages:             r.stages,
+		StoreRequests: r.job.Ledger.Requests(),
+		Seconds:       r.job.Now().Sub(r.began).Round(time.Microsecond).Seconds(),
+		Stages:        r.stages,
+	}
+	if r.job.Cluster != nil {
+		cost.KubernetesRequests = r.job.Cluster.Requests()
 	}
 	if r.job.GitRequests != nil {
 		cost.GitRequests = r.job.GitRequests()

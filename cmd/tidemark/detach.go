@@ -32,7 +32,7 @@ configuration takes its objects over again with the next sync.`,
 			if name == "" {
 				return &app.UsageError{Message: "which app is to be let go of?", Hint: "name it with --app; tidemark status lists what there is"}
 			}
-			session, err := c.repairing(cmd, output, func(ctx context.Context, job reconcile.Job) (state.Record, error) {
+			session, err := c.repairing(cmd, output, (*app.Session).Repair, func(ctx context.Context, job reconcile.Job) (state.Record, error) {
 				return reconcile.Detach(ctx, job, name, objects)
 			})
 			if session == nil {

@@ -63,7 +63,7 @@ func hint(err error) string {
 	case errors.As(err, &wrong):
 		return "cmd/internal/config/tidemark.schema.json of the repository describes every field, also to editors"
 	case errors.As(err, &held):
-		return "wait for that run, or try again later"
+		return "wait for that run, or try again later; if it is dead, the next run takes over by itself, and tidemark unlock does it now"
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.is) {

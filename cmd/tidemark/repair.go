@@ -15,7 +15,7 @@ import (
 
 // repairing runs a command that changes a ledger by hand, prints its record, and
 // exits with the code that stands in it.
-func (c *cli) repairing(cmd *cobra.Command, output string, repair func(context.Context, reconcile.Job) (state.Record, error)) (*app.Session, error) {
+func (c *cli) repairing(cmd *cobra.Command, output string, wire func(*app.Session, context.Context) (reconcile.Job, error), repair func(context.Context, reconcile.Job) (state.Record, error)) (*app.Session, error) {
 	if c.settings.Reason == "" {
 		return nil, &app.UsageError{Message: cmd.CommandPath() + " wants a --reason: it stands in the record", Hint: "add --reason 'why this is done'"}
 	}
@@ -25,7 +25,7 @@ func (c *cli) repairing(cmd *cobra.Command, output string, repair func(context.C
 	}
 	ctx, cancel := session.Within(cmd.Context())
 	defer cancel()
-	job, err := session.Repair(ctx)
+	job, err := wire(session, ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -72,6 +72,7 @@ func TestHelp(t *testing.T) {
 		{"audit", "show", "--help"},
 		{"audit", "verify", "--help"},
 		{"detach", "--help"},
+		{"unlock", "--help"},
 		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
@@ -113,6 +114,7 @@ func TestUsage(t *testing.T) {
 		{"confirm no hash", map[string]string{"TIDEMARK_CONFIRM": "yes please"}, []string{"sync", "--reason", "x"}, []string{`"yes please" is not the hash of a plan`}},
 		{"detach without a reason", nil, []string{"detach", "--app", "a"}, []string{"tidemark detach wants a --reason"}},
 		{"detach without an app", nil, []string{"detach", "--reason", "x"}, []string{"which app is to be let go of?", "hint: name it with --app"}},
+		{"unlock without a run", nil, []string{"unlock", "--reason", "x"}, []string{"which run has the lease?", "hint: name it with --run"}},
 		{"unknown audit command", nil, []string{"audit", "shwo"}, []string{`there is no command "shwo"`, "did you mean tidemark audit show?"}},
 		{"output", nil, []string{"sync", "-o", "yaml"}, []string{`--output is "yaml", not text, json`}},
 		{"output by variable", map[string]string{"TIDEMARK_OUTPUT": "xml"}, []string{"version"}, []string{`--output is "xml"`}},

@@ -10,10 +10,7 @@ import (
 // the cluster, and neither a configuration nor repositories. A configuration that
 // is named all the same may say where both are, so that it must be readable.
 func (s *Session) Repair(ctx context.Context) (reconcile.Job, error) {
-	if s.localErr != nil {
-		return reconcile.Job{}, s.localErr
-	}
-	ledger, err := s.Ledger(ctx)
+	job, err := s.RepairState(ctx)
 	if err != nil {
 		return reconcile.Job{}, err
 	}
@@ -25,8 +22,21 @@ func (s *Session) Repair(ctx context.Context) (reconcile.Job, error) {
 	if err != nil {
 		return reconcile.Job{}, err
 	}
+	job.Cluster, job.Witness = target, witness
+	return job, nil
+}
+
+// RepairState is Repair for a command that needs the state and no cluster.
+func (s *Session) RepairState(ctx context.Context) (reconcile.Job, error) {
+	if s.localErr != nil {
+		return reconcile.Job{}, s.localErr
+	}
+	ledger, err := s.Ledger(ctx)
+	if err != nil {
+		return reconcile.Job{}, err
+	}
 	return reconcile.Job{
-		Ledger: ledger, Cluster: target, Witness: witness, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait, PeakMemory: peakMemory,
+		Ledger: ledger, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait, PeakMemory: peakMemory,
 		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
 	}, nil
 }
