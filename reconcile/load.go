@@ -176,10 +176,12 @@ func inventoryOf(ctx context.Context, ledger *state.Ledger, app string, ref *sta
 	if err == nil {
 		inventory, err = state.DecodeInventory(data)
 	}
+	if err == nil && inventory.App != app {
+		err = fmt.Errorf("%w: it is the inventory of the app %q", state.ErrDamaged, inventory.App)
+	}
 	if err != nil {
 		return state.Inventory{}, fmt.Errorf("inventory of app %s: %w", app, err)
 	}
-	inventory.App = app
 	return inventory, nil
 }
 
