@@ -13,8 +13,8 @@ var mutants = []mutant{
 	{
 		safeguard: "write-ahead: the inventory is widened before the first write",
 		file:      "reconcile/claim.go",
-		old:       "a.owned = widen(a)\n",
-		new:       "_ = widen(a)\n",
+		old:       "		owned[a] = widen(a)\n",
+		new:       "		_, owned[a] = widen(a), a.owned\n",
 		tests:     []string{simulation},
 	},
 	{
