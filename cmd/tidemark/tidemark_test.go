@@ -73,6 +73,8 @@ func TestHelp(t *testing.T) {
 		{"audit", "verify", "--help"},
 		{"detach", "--help"},
 		{"unlock", "--help"},
+		{"state", "--help"},
+		{"state", "show", "--help"},
 		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
@@ -164,7 +166,7 @@ func TestVersionOf(t *testing.T) {
 // Commands that only read do so without a cluster, also when there was no run.
 func TestReadingAnEmptyLedger(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range [][]string{{"status"}, {"history"}, {"audit", "verify"}} {
+	for _, args := range [][]string{{"status"}, {"history"}, {"audit", "verify"}, {"state", "show"}} {
 		code, stdout, stderr := call(t, map[string]string{"TIDEMARK_STATE": "state"}, args...)
 		if code != 0 || stdout == "" || stderr != "" {
 			t.Errorf("tidemark %v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)

@@ -136,6 +136,42 @@ func TestCommand(t *testing.T) {
 	}, term.Style{}))
 }
 
+// ledger is a state with everything that can be special about it.
+func ledger() term.Ledger {
+	since := now.Add(-time.Hour)
+	return term.Ledger{
+		Now: now,
+		Head: state.Head{
+			Format: 1, Lineage: "0f1e2d3c4b5a69788796a5b4c3d2e1f0", Cluster: "5d1c7c1e-9a0b-4b57-8a55-3c0d5a1f6a11", Config: strings.Repeat("c0", 32),
+			Seq: 31, Epoch: 7, Witnessed: 7,
+			Lease: state.Lease{Run: "01JD8Z5T3M2Q8V6W0X9Y7A4B1C", Holder: "ci@runner", TTL: state.Duration(time.Minute)},
+			Audit: state.Audit{Seq: 12, Verdict: state.Changed, Finished: now.Add(-3 * time.Minute)},
+			Stamp: state.Stamp{Modified: now.Add(-12 * time.Second), Now: now},
+		},
+		Holdings: []reconcile.Holding{
+			{Name: "broken", Err: errors.New("inventory of app broken: the ledger is damaged")},
+			{
+				Name: "web", App: state.App{Revision: revision(), Plan: &state.Ref{}, Pin: &state.Pin{Reason: "release \x1b[31mfreeze"}},
+				Members: []state.Member{
+					{ID: id("ConfigMap", "kept"), Origin: state.Created, UID: "3b1f", Kept: true},
+					{ID: id("ConfigMap", "lost"), Origin: state.Created, Ghost: &since},
+					{ID: id("Deployment", "web"), Origin: state.Adopted, UID: "4c2a", Unsettled: &since},
+				},
+			},
+		},
+	}
+}
+
+func TestLedger(t *testing.T) {
+	l := ledger()
+	text := l.Text(term.Style{})
+	l.Members = true
+	golden(t, "ledger.txt", text+"\n"+l.Text(term.Style{}))
+	if got := (term.Ledger{}).Text(term.Style{}); !strings.Contains(got, "there is no head") {
+		t.Errorf("without a head: got %q", got)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	newest := record()
 	head := state.Head{
