@@ -72,3 +72,24 @@ func hint(err error) string {
 	}
 	return ""
 }
+
+// nextSteps are what to do about an exit code where no error says more.
+var nextSteps = map[int]string{ //nolint:gochecknoglobals // a table
+	reconcile.ExitRefused:     "if it is meant, let the plan pass once with tidemark approve; if not, mend the repository",
+	reconcile.ExitPartial:     "the record names each object that failed, and why; once that is mended, the next run goes on from here",
+	reconcile.ExitConfig:      "mend what the message names and run again; until then everything stays as it is",
+	reconcile.ExitState:       "nothing was applied; tidemark status and tidemark audit verify show what the state holds",
+	reconcile.ExitLost:        "another run took over and finishes the work; raise --lease-ttl if machines stall here for as long as that",
+	reconcile.ExitUnreachable: "run again once it answers: the next run goes on from here",
+	reconcile.ExitInterrupted: "run again: the next run goes on from here; a run that was out of time wants a longer --timeout",
+	reconcile.ExitRolledBack:  "the revision is not tried again: push another one",
+}
+
+// advice says what to do about an error; of one that is no usage error, always
+// something.
+func advice(err error) string {
+	if text := hint(err); text != "" {
+		return text
+	}
+	return nextSteps[codeOf(err)]
+}

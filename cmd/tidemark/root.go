@@ -48,10 +48,10 @@ func (c *cli) say(text string) { _, _ = io.WriteString(c.stderr(), text) }
 // others as a line of JSON.
 func (c *cli) complain(err error) {
 	if c.env.Terminal || isUsage(err) {
-		c.say(term.Fault(err, hint(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
+		c.say(term.Fault(err, advice(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 		return
 	}
-	term.NewLog(c.stderr(), "", c.env.Now).Fault(err, hint(err))
+	term.NewLog(c.stderr(), "", c.env.Now).Fault(err, advice(err))
 }
 
 const rootLong = `Tidemark brings what git repositories describe to a Kubernetes cluster, and

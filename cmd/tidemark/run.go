@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tidemark.dev/tidemark/cmd/internal/app"
@@ -116,13 +117,16 @@ func (c *cli) advise(session *app.Session, mode reconcile.Mode, report reconcile
 	case report.Record.Exit == 0:
 		return
 	}
-	told := map[string]bool{"": true}
+	var texts []string
 	for _, fault := range append(session.Faults(), err) {
-		text := hint(fault)
-		if told[text] {
-			continue
+		if text := hint(fault); text != "" && !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
-		told[text] = true
+	}
+	if len(texts) == 0 {
+		texts = []string{nextSteps[report.Record.Exit]}
+	}
+	for _, text := range texts {
 		if c.env.Terminal {
 			c.say(term.Hint(text, term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 			continue

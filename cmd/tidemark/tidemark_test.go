@@ -292,6 +292,14 @@ func TestHintsAndCodes(t *testing.T) {
 		if got := hint(test.err); (got == "") != (test.hint == "") || !strings.Contains(got, test.hint) {
 			t.Errorf("hint(%v): got %q, want %q", test.err, got, test.hint)
 		}
+		if got := advice(test.err); got == "" {
+			t.Errorf("advice(%v): got none", test.err)
+		}
+	}
+	for _, e := range exits {
+		if e.code >= reconcile.ExitRefused && nextSteps[e.code] == "" {
+			t.Errorf("exit code %d, %s: nobody is told what to do", e.code, e.meaning)
+		}
 	}
 }
 
