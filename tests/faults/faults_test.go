@@ -66,8 +66,9 @@ type cast struct {
 	git     func() (*servers.GitHTTP, error)
 	deletes *deletes
 	// slots bounds how many worlds there are at once.
-	slots  chan struct{}
-	worlds atomic.Int64
+	slots      chan struct{}
+	worlds     atomic.Int64
+	recordings sync.Map // recorded's, by scenario and store
 
 	mu      sync.Mutex
 	started []servers.Stopper

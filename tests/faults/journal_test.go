@@ -19,8 +19,10 @@ type passage struct {
 	// server and name, from 1.
 	Name string
 	K    int
-	// Effect: it may change what lies in the cluster or the store. Asks: it only asks what would happen (a dry run).
+	// Effect: it may change what lies in the cluster or the store.
 	Effect bool
+	// Lease: it is about a Lease of the cluster, which is of no app.
+	Lease  bool
 	Method string
 	Path   string
 	Type   string
@@ -78,7 +80,7 @@ func (j *journal) arrive(server string, r *http.Request) *passage {
 		}
 	case "cluster":
 		dry := r.URL.Query().Has("dryRun")
-		p.Effect = r.Method != http.MethodGet && !dry
+		p.Effect, p.Lease = r.Method != http.MethodGet && !dry, strings.Contains(p.Path, "/leases")
 		p.Name = r.Method + " " + p.Path
 		if dry {
 			p.Name += " dry"

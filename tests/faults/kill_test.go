@@ -3,17 +3,17 @@ package faults_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
-	"tidemark.dev/tidemark/render/object"
-	"tidemark.dev/tidemark/state"
 	"tidemark.dev/tidemark/tests/servers"
 )
 
@@ -31,43 +31,79 @@ type point struct {
 	when         string
 }
 
+func (p point) is(other *passage) bool {
+	return p.server == other.Server && p.name == other.Name && p.k == other.K
+}
+
 func (p point) String() string { return fmt.Sprintf("%s %s #%d %s", p.server, p.name, p.k, p.when) }
 
-// clean is the lease of runs that are not to be killed. It may be longer than that of the killed ones, so that a busy
-// machine does not make them lose it: how long they wait is up to the lease of the dead.
-const clean = "30s"
+// sampled is how many points of each scenario a sample has, and sampledTimes how many random times.
+const (
+	sampled      = 4
+	sampledTimes = 10
+	allTimes     = 100
+)
 
-// sampled is how many points of each scenario a sample has.
-const sampled = 6
+// seed draws the random times: the kills of make soak are those of the seeds that follow it.
+var seed = flag.Uint64("seed", 1, "first seed of the kills at random times")
 
-func TestKilledAtEachPoint(t *testing.T) {
+// tally counts what was tried. It is safe for concurrent use.
+type tally struct{ points, passed, times, violations atomic.Int64 }
+
+func TestKilled(t *testing.T) {
 	t.Parallel()
 	shared.ready(t)
 	all := scenarios()
-	var points, violations atomic.Int64
+	var count tally
 	t.Run("scenarios", func(t *testing.T) {
 		for _, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				killedAtEach(t, s, "s3", sampled, &points, &violations)
+				killedAtEach(t, s, "s3", sampled, &count)
+			})
+		}
+		for i, s := range all {
+			// It lasts three times as long as on S3: one point of each second scenario is the sample.
+			if soak || i%2 == 0 {
+				t.Run(s.name+" on GCS", func(t *testing.T) {
+					t.Parallel()
+					killedAtEach(t, s, "gcs", 1, &count)
+				})
+			}
+		}
+		n := uint64(sampledTimes)
+		if soak {
+			n = allTimes
+		}
+		for each := *seed; each < *seed+n; each++ {
+			t.Run(fmt.Sprintf("random time, seed %d", each), func(t *testing.T) {
+				t.Parallel()
+				count.times.Add(1)
+				killedAnyTime(t, all, each, &count)
 			})
 		}
 	})
-	t.Logf("counts: kill -9: %d scenarios, %d points, %d violations", len(all), points.Load(), violations.Load())
+	t.Logf("counts: kill -9: %d scenarios, %d points (%d of them not come by), %d random times from seed %d, %d violations",
+		len(all), count.points.Load(), count.passed.Load(), count.times.Load(), *seed, count.violations.Load())
 }
 
 // killedAtEach records a run of the scenario, and then kills one at each of its points, or at some of them.
-func killedAtEach(t *testing.T, s *scenario, storeName string, some int, points, violations *atomic.Int64) {
-	recorded, err := record(t.Context(), s, storeName)
+func killedAtEach(t *testing.T, s *scenario, storeName string, some int, count *tally) {
+	recorded, err := shared.recorded(s, storeName)
 	if err != nil {
+		count.violations.Add(1)
 		t.Fatalf("record a run without a fault: %v", err)
 	}
 	var all sync.WaitGroup
-	for _, p := range choose(recorded, some) {
-		points.Add(1)
+	for _, p := range choose(recorded.passages, some) {
+		count.points.Add(1)
 		all.Go(func() {
-			if err := killedAt(t.Context(), s, storeName, p); err != nil {
-				violations.Add(1)
+			reached, err := killed(t.Context(), s, storeName, func(w *world) (death, error) { return w.killAt(p.when, p.is) })
+			if !reached {
+				count.passed.Add(1)
+			}
+			if err != nil {
+				count.violations.Add(1)
 				t.Errorf("%s on %s, killed at %s:\n%v", s.name, storeName, p, err)
 			}
 		})
@@ -75,48 +111,87 @@ func killedAtEach(t *testing.T, s *scenario, storeName string, some int, points,
 	all.Wait()
 }
 
+// killedAnyTime kills a run of some scenario at some time, both drawn with the seed.
+func killedAnyTime(t *testing.T, all []*scenario, seed uint64, count *tally) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	s, storeName := all[random.IntN(len(all))], "s3"
+	if random.IntN(4) == 0 {
+		storeName = "gcs"
+	}
+	recorded, err := shared.recorded(s, storeName)
+	if err != nil {
+		t.Fatalf("record a run without a fault: %v", err)
+	}
+	after := time.Duration(random.Float64() * float64(recorded.took))
+	_, err = killed(t.Context(), s, storeName, func(w *world) (death, error) { return w.killAfter(after) })
+	if err != nil {
+		count.violations.Add(1)
+		t.Errorf("seed %d: %s on %s, killed after %s:\n%v", seed, s.name, storeName, after, err)
+	}
+}
+
 // choose gives all points of a run; for a sample some of those at which something changes, spread evenly.
 func choose(recorded []*passage, some int) []point {
+	whens := []string{before, after, late}
 	var points []point
+	var effects []*passage
 	for _, p := range recorded {
-		switch {
-		case strings.HasPrefix(p.Path, "probe/") && p.K > 3:
-			// The racers of the store's first trial are all alike.
-		case p.Effect:
-			points = append(points, point{p.Server, p.Name, p.K, before}, point{p.Server, p.Name, p.K, after}, point{p.Server, p.Name, p.K, late})
-		case soak:
-			points = append(points, point{p.Server, p.Name, p.K, before}, point{p.Server, p.Name, p.K, after})
+		if strings.HasPrefix(p.Path, "probe/") && p.K > 3 {
+			continue // the racers of the store's first trial are all alike
+		}
+		of := whens[:2]
+		if p.Effect {
+			of, effects = whens, append(effects, p)
+		}
+		for _, when := range of {
+			points = append(points, point{p.Server, p.Name, p.K, when})
 		}
 	}
-	if soak || len(points) <= some {
+	if soak {
 		return points
 	}
+	some = min(some, len(effects))
 	spread := make([]point, some)
 	for i := range spread {
-		spread[i] = points[(2*i+1)*len(points)/(2*some)]
+		p := effects[(2*i+1)*len(effects)/(2*some)]
+		spread[i] = point{p.Server, p.Name, p.K, whens[(i+len(effects))%len(whens)]}
 	}
 	return spread
 }
 
-// record does what the killed run is to do, without a fault, and gives its requests.
-func record(ctx context.Context, s *scenario, storeName string) ([]*passage, error) {
+// recording is what a run asks when nothing happens to it.
+type recording struct {
+	passages []*passage
+	took     time.Duration
+}
+
+// recorded does once what the killed runs of a scenario are to do, without a fault.
+func (c *cast) recorded(s *scenario, storeName string) (recording, error) {
+	once, _ := c.recordings.LoadOrStore(s.name+" "+storeName, sync.OnceValues(func() (recording, error) {
+		return record(context.Background(), s, storeName)
+	}))
+	return once.(func() (recording, error))()
+}
+
+func record(ctx context.Context, s *scenario, storeName string) (recording, error) {
 	w, err := shared.enter(ctx, s, storeName)
 	if err != nil {
-		return nil, err
+		return recording{}, err
 	}
 	defer w.leave()
 	if err := w.prepare(ctx); err != nil {
-		return nil, err
+		return recording{}, err
 	}
+	began := time.Now()
 	o, err := w.run(w.store.ttl)
 	if err != nil {
-		return nil, err
+		return recording{}, err
 	}
+	took := time.Since(began)
 	if o.exit != s.exit {
-		return nil, fmt.Errorf("exit code %d, want %d:\n%s", o.exit, s.exit, o.said)
+		return recording{}, fmt.Errorf("exit code %d, want %d:\n%s", o.exit, s.exit, o.said)
 	}
-	recorded := w.journal.of(w.journal.process)
-	return recorded, w.recovers(ctx, nil)
+	return recording{w.journal.of(w.journal.process), took}, w.recovers(ctx, nil)
 }
 
 // prepare brings a world to where its run is to be killed.
@@ -129,200 +204,116 @@ func (w *world) prepare(ctx context.Context) error {
 			return fmt.Errorf("bring commit %d: exit code %d, %w\n%s", commit, o.exit, err, o.said)
 		}
 	}
+	if len(w.scenario.before) > 0 {
+		if err := w.addCopy(ctx); err != nil {
+			return err
+		}
+	}
+	if w.scenario.dying > 0 {
+		if err := w.history.stand(w.scenario.dying); err != nil {
+			return err
+		}
+		firstWrite := func(p *passage) bool { return p.Server == "cluster" && p.Effect && !p.Lease }
+		if d, err := w.killAt(before, firstWrite); err != nil || !d.reached {
+			return fmt.Errorf("let a run die: reached %t, %w", d.reached, err)
+		}
+	}
 	return w.history.stand(w.scenario.killed)
 }
 
-// killedAt kills a run at a point, and holds what follows to the invariants.
-func killedAt(ctx context.Context, s *scenario, storeName string, at point) error {
-	w, err := shared.enter(ctx, s, storeName)
-	if err != nil {
-		return err
-	}
-	defer w.leave()
-	if err := w.prepare(ctx); err != nil {
-		return err
-	}
-	letGo, err := w.killAt(at)
-	if err != nil {
-		return err
-	}
-	held, _, err := w.head(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.invariants(ctx); err != nil {
-		return fmt.Errorf("after the kill: %w\nthe killed run had asked:\n%s", err, w.journal.text(w.journal.process))
-	}
-	killed := w.journal.process
-	if err := errors.Join(w.recovers(ctx, letGo), w.named(ctx, held)); err != nil {
-		return fmt.Errorf("%w\nthe killed run had asked:\n%s", err, w.journal.text(killed))
-	}
-	return nil
+// death is what came of killing a run.
+type death struct {
+	// reached: it died, as it should. Otherwise it ended before it came to the point, as one may whose point is a renewal.
+	reached bool
+	// letGo, when there is one, lets the request of the dead run go on, and waits for it.
+	letGo func() error
 }
 
-// killAt starts a run and kills it at the point. A run that ends before is one that had not come by the point. letGo, when
-// it is not nil, lets a request go on that the dead run had sent, and waits for it.
-func (w *world) killAt(at point) (letGo func(), err error) {
-	reached := make(chan *passage, 1)
+// killed lets a run of the scenario die, and holds what follows to the invariants.
+func killed(ctx context.Context, s *scenario, storeName string, kill func(*world) (death, error)) (reached bool, err error) {
+	w, err := shared.enter(ctx, s, storeName)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, w.leave()) }()
+	if err := w.prepare(ctx); err != nil {
+		return false, err
+	}
+	d, err := kill(w)
+	if err != nil {
+		return d.reached, err
+	}
+	dead := w.journal.process
+	held, _, err := w.head(ctx)
+	if err == nil {
+		err = w.invariants(ctx)
+	}
+	if err != nil {
+		return d.reached, fmt.Errorf("after the kill: %w\nthe killed run had asked:\n%s", err, w.journal.text(dead))
+	}
+	if err := errors.Join(w.recovers(ctx, d.letGo), w.named(ctx, held)); err != nil {
+		return d.reached, fmt.Errorf("%w\nthe killed run had asked:\n%s", err, w.journal.text(dead))
+	}
+	return d.reached, nil
+}
+
+// killAt starts a run and kills it at the first request that is the one.
+func (w *world) killAt(when string, is func(*passage) bool) (death, error) {
+	var only atomic.Bool
+	reached := make(chan struct{})
 	belated, arrived := make(chan struct{}), make(chan struct{})
 	w.breaks(func(p *passage) servers.Fault {
-		if p.Server != at.server || p.Name != at.name || p.K != at.k {
+		if !is(p) || !only.CompareAndSwap(false, true) {
 			return servers.Fault{}
 		}
-		switch at.when {
+		switch when {
 		case before:
-			reached <- p
+			close(reached)
 			return servers.Fault{Hold: make(chan struct{})}
 		case late:
 			p.Belated = true
-			return servers.Fault{Late: belated, Taken: func() { reached <- p }, Answered: func(int) { close(arrived) }}
+			return servers.Fault{Late: belated, Taken: func() { close(reached) }, Answered: func(int) { close(arrived) }}
 		}
-		return servers.Fault{Answered: func(int) { reached <- p }, HoldAnswer: make(chan struct{})}
+		return servers.Fault{Answered: func(int) { close(reached) }, HoldAnswer: make(chan struct{})}
 	})
 	defer w.breaks(nil)
+	d, err := w.killOn(reached)
+	if when == late && d.reached {
+		d.letGo = func() error {
+			close(belated)
+			select {
+			case <-arrived:
+				return nil
+			case <-time.After(patience):
+				return errors.New("the late request was not answered")
+			}
+		}
+	}
+	return d, err
+}
+
+// killAfter starts a run and kills it some time later.
+func (w *world) killAfter(later time.Duration) (death, error) {
+	reached := make(chan struct{})
+	time.AfterFunc(later, func() { close(reached) })
+	return w.killOn(reached)
+}
+
+// killOn starts a run and kills it once the channel is closed.
+func (w *world) killOn(reached <-chan struct{}) (death, error) {
 	run, err := w.sync(w.store.ttl)
 	if err != nil {
-		return nil, err
+		return death{}, err
 	}
 	select {
 	case <-reached:
-		if err := run.kill(); err != nil {
-			return nil, err
-		}
+		return death{reached: true}, errors.Join(run.kill(), run.keep())
 	case <-run.done:
-		return nil, fmt.Errorf("the run ended with %d before it came to %s:\n%s\n%s", run.cmd.ProcessState.ExitCode(), at, run.stderr.String(), w.journal.text(run.number))
+		return death{}, run.keep()
 	}
-	if at.when == late {
-		letGo = func() {
-			close(belated)
-			<-arrived
-		}
-	}
-	return letGo, run.keep()
 }
 
 // keep leaves what the process said where secrets are looked for.
 func (p *process) keep() error {
 	return os.WriteFile(filepath.Join(p.world.dir, fmt.Sprintf("said-%d", p.number)), append(p.stdout.Bytes(), p.stderr.Bytes()...), 0o600)
-}
-
-// recovers does clean runs, and checks that at most two of them bring the cluster to the last commit, and a third does
-// nothing. letGo, when there is one, is called after the first.
-func (w *world) recovers(ctx context.Context, letGo func()) error {
-	s := w.scenario
-	if err := w.history.stand(s.after); err != nil {
-		return err
-	}
-	for n := 1; ; n++ {
-		o, err := w.run(clean)
-		if err != nil {
-			return fmt.Errorf("clean run %d: %w", n, err)
-		}
-		if o.exit != 0 || o.record.Verdict == state.Skipped {
-			return fmt.Errorf("clean run %d: exit code %d, verdict %s:\n%s\n%s", n, o.exit, o.record.Verdict, o.said, w.journal.text(w.journal.process))
-		}
-		if letGo != nil {
-			letGo()
-			letGo = nil
-			continue
-		}
-		if o.record.Verdict == state.Unchanged && len(o.writes) == 0 {
-			break
-		}
-		if n == 3 {
-			return fmt.Errorf("clean run %d: verdict %s and %d writes, not unchanged and none:\n%s\n%s", n, o.record.Verdict, len(o.writes), o.said, w.journal.text(w.journal.process))
-		}
-	}
-	return errors.Join(w.ends(ctx), w.verify())
-}
-
-// ends checks where a world has come to.
-func (w *world) ends(ctx context.Context) error {
-	if err := w.invariants(ctx); err != nil {
-		return fmt.Errorf("after the clean runs: %w", err)
-	}
-	head, _, err := w.head(ctx)
-	if err != nil {
-		return err
-	}
-	live, err := w.ours(ctx, head.Lineage)
-	if err != nil {
-		return err
-	}
-	lasting, err := w.lasting()
-	if err != nil {
-		return err
-	}
-	gone, err := w.absent(lasting)
-	if err != nil {
-		return err
-	}
-	for _, id := range gone {
-		err = errors.Join(err, fmt.Errorf("%s was wanted all the time, and deleted meanwhile", id))
-	}
-	return errors.Join(err, w.arrived(live, w.scenario.after))
-}
-
-// named checks that a record names the run that died with the lease in its hand.
-func (w *world) named(ctx context.Context, held state.Head) error {
-	if held.Seq == 0 || held.Lease.Free {
-		return nil
-	}
-	content, err := w.store.content(ctx, w.name)
-	if err != nil {
-		return err
-	}
-	head, err := state.DecodeHead(content["head.json"])
-	if err != nil {
-		return err
-	}
-	records := [][]byte{head.Audit.Inline}
-	for name, data := range content {
-		if strings.HasPrefix(name, "audit/") {
-			records = append(records, data)
-		}
-	}
-	for _, data := range records {
-		if record, err := state.DecodeRecord(data); err == nil && slices.Contains(record.Interrupted, held.Lease.Run) {
-			return nil
-		}
-	}
-	return fmt.Errorf("run %s died while it held the lease, and no record names it", held.Lease.Run)
-}
-
-// lasting gives the objects that every commit of the scenario wants.
-func (w *world) lasting() (map[object.ID]bool, error) {
-	lasting := map[object.ID]bool{}
-	for i := range w.scenario.trees {
-		wanted, err := w.desired(i)
-		if err != nil {
-			return nil, err
-		}
-		for id := range wanted {
-			if i == 0 {
-				lasting[id] = true
-			}
-		}
-		for id := range lasting {
-			if wanted[id] == nil {
-				delete(lasting, id)
-			}
-		}
-	}
-	return lasting, nil
-}
-
-// verify checks the chain of records.
-func (w *world) verify() error {
-	p, err := w.start("audit", "verify", "--config", w.config)
-	if err != nil {
-		return err
-	}
-	if err := p.wait(); err != nil {
-		return err
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Errorf("audit verify: exit code %d:\n%s%s", code, p.stdout.String(), p.stderr.String())
-	}
-	return p.keep()
 }

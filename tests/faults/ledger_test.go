@@ -148,7 +148,7 @@ func (w *world) chronicle() error {
 				complain(p, "it is written for the second time")
 			}
 			blobs[p.Path] = bytes.Clone(written(p.Type, p.Sent.Bytes()))
-		case p.Belated, strings.Contains(p.Path, "/leases"):
+		case p.Belated, p.Lease:
 			// On its way from a dead process; or the witness, which is not of an app.
 		case head.Lease.Free || writer != p.Process:
 			complain(p, "it is sent, but the lease is free or held by another (head %d, epoch %d)", head.Seq, head.Epoch)

@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -78,6 +78,9 @@ func (w *world) ours(ctx context.Context, lineage string) (map[object.ID]json.Ra
 	selector := "?" + url.Values{"labelSelector": {object.LabelLedger + "=" + hex.EncodeToString(sum[:16])}}.Encode()
 	for _, r := range resources {
 		status, body, err := w.cluster.Do(ctx, http.MethodGet, r.collection(w.name)+selector, "", nil)
+		for ; err == nil && status == http.StatusTooManyRequests; status, body, err = w.cluster.Do(ctx, http.MethodGet, r.collection(w.name)+selector, "", nil) {
+			time.Sleep(100 * time.Millisecond) // the kind was defined just now
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -110,11 +113,7 @@ func (w *world) ours(ctx context.Context, lineage string) (map[object.ID]json.Ra
 // desired gives what a commit wants, by the world's own reading of the files.
 func (w *world) desired(commit int) (map[object.ID]map[string]any, error) {
 	wanted := map[object.ID]map[string]any{}
-	for file, text := range w.scenario.trees[commit] {
-		namespace, isApp := w.scenario.namespaces[path.Dir(file)]
-		if !isApp {
-			continue
-		}
+	for _, text := range w.scenario.trees[commit] {
 		for document := range strings.SplitSeq(w.text(text), "\n---\n") {
 			var fields map[string]any
 			if err := yaml.Unmarshal([]byte(document), &fields); err != nil {
@@ -129,7 +128,7 @@ func (w *world) desired(commit int) (map[object.ID]map[string]any, error) {
 				return nil, err
 			}
 			if id.Namespace == "" && id.Kind != "CustomResourceDefinition" {
-				id.Namespace = w.text(namespace)
+				id.Namespace = w.name + "-a"
 			}
 			wanted[id] = fields
 		}

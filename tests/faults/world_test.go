@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -175,7 +176,33 @@ func (w *world) populate(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, name := range w.scenario.exist {
+		object := fmt.Appendf(nil, `{"metadata":{"name":%q},"data":{"says":"nobody's"}}`, name)
+		if _, err := w.cluster.Create(ctx, "/api/v1/namespaces/"+w.name+"-a/configmaps", object); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// addCopy makes an object that has the marks of one of ours, as controllers copy them, and is none of ours: its
+// annotation names another.
+func (w *world) addCopy(ctx context.Context) error {
+	original, err := w.cluster.Get(ctx, "/api/v1/namespaces/"+w.name+"-a/configmaps/alpha")
+	if err != nil {
+		return err
+	}
+	var m meta
+	if err := json.Unmarshal(original, &m); err != nil {
+		return err
+	}
+	copied, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"name": "copy", "labels": m.Metadata.Labels, "annotations": m.Metadata.Annotations,
+	}})
+	if err != nil {
+		return err
+	}
+	return w.addCanary(ctx, "a", "configmaps", string(copied))
 }
 
 // addCanary makes an object that must stay as it is.
