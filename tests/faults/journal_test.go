@@ -12,7 +12,7 @@ import (
 
 // passage is one request of Tidemark on its way to a server, and what came of it.
 type passage struct {
-	// Process counts the processes of the world, from 0; Server is cluster, store or git.
+	// Process counts the processes of the world, from 1; 0 is one of several that run at once. Server is cluster, store or git.
 	Process int
 	Server  string
 	// Name says what is asked, in words that are the same in each world; K counts the requests of the process with that
@@ -44,10 +44,13 @@ func (p *passage) String() string {
 type journal struct {
 	world string // its name, which stands as W in the names of requests
 	store *store
+	// tokens tells by the Authorization header which user's process speaks with the cluster.
+	tokens map[string]string
 
 	mu      sync.Mutex
 	events  int
-	process int
+	process int            // the newest
+	as      map[string]int // the newest of each user
 	all     []*passage
 }
 
@@ -57,11 +60,13 @@ var (
 	hexes = regexp.MustCompile(`[0-9a-f]{8,}`)
 )
 
-// begin says that the requests that come from now on are those of the next process.
-func (j *journal) begin() (process int) {
+// begin says that the next process speaks from now on for a user. When a second user speaks, only what is asked of the
+// cluster can be told apart.
+func (j *journal) begin(user string) (process int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.process++
+	j.as[user] = j.process
 	return j.process
 }
 
@@ -94,7 +99,13 @@ func (j *journal) arrive(server string, r *http.Request) *passage {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events++
-	p.Process, p.Came, p.K = j.process, j.events, 1
+	p.Came, p.K = j.events, 1
+	switch {
+	case server == "cluster":
+		p.Process = j.as[j.tokens[r.Header.Get("Authorization")]]
+	case len(j.as) == 1:
+		p.Process = j.process
+	}
 	for _, other := range j.all {
 		if other.Process == p.Process && other.Server == p.Server && other.Name == p.Name {
 			p.K++
@@ -139,4 +150,11 @@ func (j *journal) text(process int) string {
 		fmt.Fprintf(&b, "  %s\n", p)
 	}
 	return b.String()
+}
+
+// now gives how many events there were so far.
+func (j *journal) now() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.events
 }

@@ -301,7 +301,7 @@ func (w *world) killAfter(later time.Duration) (death, error) {
 
 // killOn starts a run and kills it once the channel is closed.
 func (w *world) killOn(reached <-chan struct{}) (death, error) {
-	run, err := w.sync(w.store.ttl)
+	run, err := w.sync(user, w.store.ttl)
 	if err != nil {
 		return death{}, err
 	}

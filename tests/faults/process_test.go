@@ -32,13 +32,13 @@ type process struct {
 // patience is how long any run of these tests may take. A run is told less, so that it ends by itself.
 const patience = 90 * time.Second
 
-// start begins a run of the binary with nothing of this process's environment.
-func (w *world) start(args ...string) (*process, error) {
+// start begins a run of the binary, as a user of the cluster, with nothing of this process's environment.
+func (w *world) start(as string, args ...string) (*process, error) {
 	bin, err := binary.Path()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{world: w, number: w.journal.begin(), done: make(chan struct{})}
+	p := &process{world: w, number: w.journal.begin(as), done: make(chan struct{})}
 	p.tmp = filepath.Join(w.dir, fmt.Sprintf("tmp-%d", p.number))
 	if err := os.Mkdir(p.tmp, 0o700); err != nil {
 		return nil, err
@@ -61,8 +61,8 @@ func (w *world) start(args ...string) (*process, error) {
 }
 
 // sync begins a run of tidemark sync.
-func (w *world) sync(ttl string, more ...string) (*process, error) {
-	return w.start(append([]string{"sync", "--config", w.config, "--lease-ttl", ttl, "--timeout", "60s", "--output", "json"}, more...)...)
+func (w *world) sync(as, ttl string, more ...string) (*process, error) {
+	return w.start(as, append([]string{"sync", "--config", w.config(as), "--lease-ttl", ttl, "--timeout", "60s", "--output", "json"}, more...)...)
 }
 
 // signal sends a signal to the whole group.
@@ -168,7 +168,7 @@ func (p *process) explained(o outcome) error {
 
 // run does one sync to its end.
 func (w *world) run(ttl string, more ...string) (outcome, error) {
-	p, err := w.sync(ttl, more...)
+	p, err := w.sync(user, ttl, more...)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -126,7 +126,7 @@ func (w *world) lasting() (map[object.ID]bool, error) {
 
 // verify checks the chain of records.
 func (w *world) verify() error {
-	p, err := w.start("audit", "verify", "--config", w.config)
+	p, err := w.start(user, "audit", "verify", "--config", w.config(user))
 	if err != nil {
 		return err
 	}

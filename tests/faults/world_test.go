@@ -23,7 +23,6 @@ type world struct {
 	store    *store
 	journal  *journal
 	history  *history
-	config   string
 	cluster  *servers.ControlPlane
 	proxies  map[string]*servers.Proxy
 	canaries map[string][]byte // what must stay as it is, by path
@@ -54,7 +53,7 @@ func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world
 	if w.store, err = c.store(storeName); err != nil {
 		return w, err
 	}
-	w.journal = &journal{world: w.name, store: w.store}
+	w.journal = &journal{world: w.name, store: w.store, tokens: map[string]string{}, as: map[string]int{}}
 	if w.cluster, err = c.cluster(); err != nil {
 		return w, err
 	}
@@ -89,7 +88,7 @@ func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world
 	if w.deletes, err = c.deletes.mark(); err != nil {
 		return w, err
 	}
-	return w, errors.Join(w.configure(user), w.populate(ctx))
+	return w, errors.Join(w.configure(user), w.configure(rival), w.populate(ctx))
 }
 
 // leave stops the proxies and forgets the files; what lies in the servers stays, and is in nobody's way.
@@ -107,24 +106,27 @@ func (w *world) text(text string) string { return strings.ReplaceAll(text, "$W",
 
 // configure writes the configuration, with the way to the cluster as the given user.
 func (w *world) configure(as string) error {
-	token := filepath.Join(w.dir, "token-"+as)
-	if err := os.WriteFile(token, []byte(w.cluster.User(as).Token), 0o600); err != nil {
+	token, file := w.cluster.User(as).Token, filepath.Join(w.dir, "token-"+as)
+	w.journal.tokens["Bearer "+token] = as
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		return err
 	}
 	address := ""
 	if p := w.proxies["store"]; p != nil {
 		address = p.URL
 	}
-	w.config = filepath.Join(w.dir, "tidemark-"+as+".yaml")
-	return os.WriteFile(w.config, []byte(w.text(fmt.Sprintf(`apiVersion: tidemark.dev/v1alpha1
+	return os.WriteFile(w.config(as), []byte(w.text(fmt.Sprintf(`apiVersion: tidemark.dev/v1alpha1
 state: %q
 cluster: {server: %q, tokenFile: %q}
 repositories:
 - name: own
   url: %s/$W.git
   auth: {username: {value: %s}, password: {env: GIT_PASSWORD}}
-%s`, w.store.url(address, w.name), w.proxies["cluster"].URL, token, w.proxies["git"].URL, gitUser, w.scenario.apps))), 0o600)
+%s`, w.store.url(address, w.name), w.proxies["cluster"].URL, file, w.proxies["git"].URL, gitUser, w.scenario.apps))), 0o600)
 }
+
+// config is the configuration with which Tidemark goes to the cluster as the user.
+func (w *world) config(as string) string { return filepath.Join(w.dir, "tidemark-"+as+".yaml") }
 
 // pass notes a request and says what happens to it.
 func (w *world) pass(server string, r *http.Request) servers.Fault {
