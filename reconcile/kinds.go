@@ -11,14 +11,9 @@ func definedKinds(apps []*app) map[object.GroupKind]plan.Kind {
 	defined := map[object.GroupKind]plan.Kind{}
 	for _, a := range apps {
 		for _, o := range a.rendered.Set.Objects() {
-			if o.ID.GroupKind() != (object.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
-				continue
+			if gk, namespaced, defines := plan.Defines(o); defines {
+				defined[gk] = plan.Kind{Namespaced: namespaced}
 			}
-			spec, _ := o.Content()["spec"].(map[string]any)
-			names, _ := spec["names"].(map[string]any)
-			group, _ := spec["group"].(string)
-			kind, _ := names["kind"].(string)
-			defined[object.GroupKind{Group: group, Kind: kind}] = plan.Kind{Namespaced: spec["scope"] == "Namespaced"}
 		}
 	}
 	return defined

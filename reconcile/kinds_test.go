@@ -43,6 +43,29 @@ func TestRunAppliesADefinitionAndItsKindTogether(t *testing.T) {
 	counts(t, w.sync(0), state.Counts{Pruned: 1, Unchanged: 2})
 }
 
+// A field that the definition gets in the same commit is refused by the server
+// until the definition has it.
+func TestRunChangesADefinitionAndItsKindTogether(t *testing.T) {
+	t.Parallel()
+	const group = "changes.example.com"
+	strict := func(field string) string {
+		return strings.Replace(definition(group), "x-kubernetes-preserve-unknown-fields: true", "properties: {spec: {type: object, properties: {"+field+": {type: integer}}}}", 1)
+	}
+	web := newApp(t, "web")
+	web.files["crd.yaml"] = strict("level")
+	web.files["tide.yaml"] = tide(group, web.app.Namespace)
+	w := newWorld(t, web)
+	counts(t, w.sync(0), state.Counts{Created: 3})
+
+	web.files["tide.yaml"] = strings.Replace(web.files["tide.yaml"], "level", "metres", 1)
+	if report := w.sync(12); !strings.Contains(show(report), ".spec.metres") {
+		t.Errorf("got %s, want the field that the definition lacks", show(report))
+	}
+	web.files["crd.yaml"] = strict("metres")
+	counts(t, w.sync(0), state.Counts{Changed: 2, Unchanged: 1})
+	counts(t, w.sync(0), state.Counts{Unchanged: 3})
+}
+
 func TestRunDefersAKindThatAnOperatorInstalls(t *testing.T) {
 	t.Parallel()
 	web := newApp(t, "web")

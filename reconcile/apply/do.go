@@ -71,7 +71,7 @@ const (
 // Do carries the work out and gives what became of each change. It never
 // fails as a whole: what could not be done is in the outcomes.
 func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result {
-	d := doer{cluster: cluster, work: work, options: options}
+	d := doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want)}
 	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
 	for _, phase := range phases(work.Plan.Changes) {
 		hold := ""
@@ -117,6 +117,8 @@ type doer struct {
 	cluster Cluster
 	work    Work
 	options Options
+	// redefined are the kinds whose definition the work makes or changes.
+	redefined map[object.GroupKind]bool
 }
 
 // phase carries out changes[i] into outcomes[i], side by side; or none of them,
@@ -217,6 +219,20 @@ func (d *doer) send(ctx context.Context, request func(context.Context) error) er
 		}
 		if err := d.options.Sleep(ctx, min(max(busy.After, time.Second), longestWait)); err != nil {
 			return errUnsent{err}
+		}
+	}
+}
+
+// sendWanted sends an apply. The server takes a moment to judge objects by a
+// definition that was changed, and refuses by the old one until then.
+func (d *doer) sendWanted(ctx context.Context, c plan.Change, request func(context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := d.send(ctx, request)
+		if !errors.Is(err, ErrRejected) || !d.redefined[c.ID.GroupKind()] || attempt == attempts {
+			return err
+		}
+		if d.options.Sleep(ctx, time.Second) != nil {
+			return err
 		}
 	}
 }

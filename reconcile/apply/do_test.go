@@ -168,6 +168,44 @@ func TestDoWaitsForDefinitions(t *testing.T) {
 	})
 }
 
+// A server that was just given another definition refuses by the old one for a
+// moment.
+func TestDoGivesAChangedDefinitionAMoment(t *testing.T) {
+	t.Parallel()
+	rejected := fmt.Errorf("%w: .spec.metres: field not declared in schema", apply.ErrRejected)
+	spring, ebb := id("sea/tide/shop/spring"), id("sea/tide/shop/ebb")
+	failing := func(after int) func(string, int) error {
+		return func(call string, before int) error {
+			if (call == "apply spring" || call == "apply ebb") && before < after {
+				return rejected
+			}
+			return nil
+		}
+	}
+	t.Run("in which it comes round", func(t *testing.T) {
+		t.Parallel()
+		w := newWork(t).update(definition("tide"), spring).create(ebb)
+		w.cluster.fault = failing(2)
+		w.do("tide changed", "spring changed", "ebb created")
+		if want := slices.Repeat([]time.Duration{time.Second}, 4); !slices.Equal(w.slept, want) {
+			t.Errorf("slept %v, want %v", w.slept, want)
+		}
+	})
+	t.Run("and no more", func(t *testing.T) {
+		t.Parallel()
+		w := newWork(t).update(definition("tide"), spring)
+		w.cluster.fault = failing(100)
+		w.do("tide changed", "spring failed")
+	})
+	t.Run("only when it changed", func(t *testing.T) {
+		t.Parallel()
+		w := newWork(t).update(definition("wave"), spring)
+		w.cluster.fault = failing(1)
+		w.do("wave changed", "spring failed")
+		w.sent("apply wave", "establish wave", "apply spring")
+	})
+}
+
 func TestDoHoldsPrunesBack(t *testing.T) {
 	t.Parallel()
 	rejected := fmt.Errorf("%w: no", apply.ErrRejected)

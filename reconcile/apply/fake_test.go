@@ -251,6 +251,7 @@ func id(mark string) object.ID {
 
 func config(name string) object.ID { return id("/ConfigMap/shop/" + name) }
 
+// definition of the kind of that name in the group sea.
 func definition(name string) object.ID {
 	return id("apiextensions.k8s.io/CustomResourceDefinition//" + name)
 }
@@ -260,6 +261,9 @@ func (w *work) want(id object.ID) {
 	content := map[string]any{"apiVersion": "v1", "kind": id.Kind, "metadata": map[string]any{"name": id.Name, "namespace": id.Namespace}}
 	if id.Group != "" {
 		content["apiVersion"] = id.Group + "/v1"
+	}
+	if id.Kind == "CustomResourceDefinition" {
+		content["spec"] = map[string]any{"group": "sea", "scope": "Namespaced", "names": map[string]any{"kind": id.Name}}
 	}
 	o, err := object.New(content, object.Origin{File: id.Name + ".yaml"})
 	if err != nil {

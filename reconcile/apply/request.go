@@ -16,7 +16,7 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 		return Outcome{Change: c, Verdict: Failed, Message: "the plan creates an object that is not in the set"}
 	}
 	var meta plan.Meta
-	err := d.send(ctx, func(ctx context.Context) (err error) {
+	err := d.sendWanted(ctx, c, func(ctx context.Context) (err error) {
 		meta, err = d.cluster.Apply(ctx, want, Target{}, false)
 		return err
 	})
@@ -98,7 +98,7 @@ var errMoved = errors.New("it changed since the plan was made; the next run plan
 // stays one.
 func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Target, request func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
-		err := d.send(ctx, request)
+		err := d.sendWanted(ctx, c, request)
 		var fields *FieldConflictError
 		if !errors.Is(err, ErrConflict) || errors.As(err, &fields) || attempt == attempts {
 			return err

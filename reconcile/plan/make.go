@@ -41,6 +41,10 @@ type Input struct {
 	Self map[object.ID]bool
 	// Approved are plan hashes that may pass guards that ask for approval.
 	Approved map[string]bool
+
+	// redefined are the kinds whose definition the plan itself makes or changes, so
+	// that what the server says against their objects is about the old one.
+	redefined map[object.GroupKind]bool
 }
 
 // Others is what a plan must know of the other apps of the ledger.
@@ -69,7 +73,15 @@ type Holder struct {
 func Make(in Input) Plan {
 	p := Plan{App: in.App, Inputs: in.Inputs, SetDigest: in.SetDigest}
 	for _, o := range in.Want.Objects() {
-		p.want(in, o)
+		if _, _, defines := Defines(o); defines {
+			p.want(in, o)
+		}
+	}
+	in.redefined = p.Redefines(in.Want)
+	for _, o := range in.Want.Objects() {
+		if _, _, defines := Defines(o); !defines {
+			p.want(in, o)
+		}
 	}
 	uids := in.wantedUIDs()
 	for _, member := range in.Owned.Members {
@@ -172,7 +184,7 @@ func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live O
 		p.report(c, live.DryRun)
 		return
 	}
-	if p.rejected(o, live.DryRun, &c) {
+	if p.rejected(in, o, live.DryRun, &c) {
 		return
 	}
 	p.Changes = append(p.Changes, c)
@@ -227,7 +239,7 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		p.report(c, live.DryRun)
 		return
 	}
-	if p.rejected(o, live.DryRun, &c) {
+	if p.rejected(in, o, live.DryRun, &c) {
 		return
 	}
 	if !p.differs(in, o, member, live, &c) && c.Action == Update {
@@ -278,7 +290,7 @@ func (p *Plan) differs(in Input, o object.Object, member state.Member, live Obse
 		// dry run was left out, and the digest is all there is.
 		return !live.Certain || in.Digests[o.ID] != member.Digest
 	}
-	if live.DryRun.NotValidated != "" {
+	if live.DryRun.NotValidated != "" || live.DryRun.Rejected != "" {
 		return true
 	}
 	c.Losers = live.DryRun.Conflicts
@@ -290,9 +302,11 @@ func (p *Plan) differs(in Input, o object.Object, member state.Member, live Obse
 }
 
 // rejected notes what the server said against the object.
-func (p *Plan) rejected(o object.Object, dry *DryRun, c *Change) bool {
+func (p *Plan) rejected(in Input, o object.Object, dry *DryRun, c *Change) bool {
 	switch {
 	case dry == nil:
+	case dry.Rejected != "" && in.redefined[o.ID.GroupKind()]:
+		c.Note = "not validated: its definition changes with this run; by the one before the server says: " + dry.Rejected
 	case dry.Rejected != "":
 		p.Invalid = append(p.Invalid, fmt.Sprintf("%s: %s: %s", o.Origin, o.ID, dry.Rejected))
 		return true

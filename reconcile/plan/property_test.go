@@ -170,7 +170,7 @@ func TestMakeHoldsItsLaws(t *testing.T) {
 
 func TestMakeEditsNoInput(t *testing.T) {
 	t.Parallel()
-	opaque := cmp.AllowUnexported(object.Set{}, object.Object{})
+	opaque := cmp.AllowUnexported(object.Set{}, object.Object{}, plan.Input{})
 	for seed := range uint64(60) {
 		in := chance(seed)
 		first := plan.Make(*in)
