@@ -63,7 +63,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 	switch {
 	case errors.Is(err, state.ErrRestart):
 		return err
-	case errors.As(err, &held) && cause != nil:
+	case errors.As(err, &held) && cause != nil && !isHeld(cause):
 		return cause // another run is at work, which is no reason to call this one well ended
 	case errors.As(err, &held):
 		l.skipped, l.head = true, held.Head
