@@ -158,3 +158,10 @@ func (j *journal) now() int {
 	defer j.mu.Unlock()
 	return j.events
 }
+
+// pending says whether a request is with the server.
+func (j *journal) pending(p *passage) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return p.Answered == 0
+}

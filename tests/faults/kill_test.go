@@ -183,7 +183,7 @@ func record(ctx context.Context, s *scenario, storeName string) (recording, erro
 		return recording{}, err
 	}
 	began := time.Now()
-	o, err := w.run(w.store.ttl)
+	o, err := w.run(clean)
 	if err != nil {
 		return recording{}, err
 	}

@@ -222,6 +222,14 @@ func (d *deletes) mark() (int, error) {
 	return len(all), err
 }
 
+// position gives where the audit log itself ends now.
+func (d *deletes) position() (int64, error) {
+	_, err := d.mark()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read, err
+}
+
 // since gives the deletes since a mark.
 func (d *deletes) since(mark int) ([]servers.AuditEvent, error) {
 	cluster, err := d.log()
