@@ -11,6 +11,14 @@ import (
 	"tidemark.dev/tidemark/state"
 )
 
+// Why a command is refused (exit 10).
+var (
+	// ErrNeedless: things are as the command would make them.
+	ErrNeedless = errors.New("there is nothing to do")
+	// ErrNotDead: the lease is another run's, or its holder was not proven dead.
+	ErrNotDead = errors.New("the lease is not to be taken away")
+)
+
 // Refused marks an error as that of a rule which stands against what was asked
 // (exit 10).
 func Refused(err error) error { return &Fault{Exit: ExitRefused, Err: err} }
@@ -64,21 +72,27 @@ func (r *runner) commit(ctx context.Context, l *ledger, p plan.Plan, inventory s
 	return within(ctx, err)
 }
 
-// conclude ends a command with one write of the head: what edit changes and the
-// record, which says who asked for it and why.
-func (r *runner) conclude(ctx context.Context, l *ledger, rec state.Record, edit func(*state.Head)) (state.Record, error) {
-	rec.Trigger, rec.Actor, rec.Tool, rec.Config = r.job.Trigger, r.job.Actor, r.job.Tool, l.head.Config
+// signed gives the record of a command: who asked for it, when and why.
+func (r *runner) signed(rec state.Record, config string) state.Record {
+	rec.Trigger, rec.Actor, rec.Tool, rec.Config = r.job.Trigger, r.job.Actor, r.job.Tool, config
 	rec.Started, rec.Finished = r.began.UTC(), r.job.Now().UTC()
 	rec.Message = fmt.Sprintf("%s %s: %s", r.job.Actor, rec.Message, r.job.Reason)
 	rec.Warnings, rec.Cost = slices.Concat(rec.Warnings, r.warnings), r.cost()
+	return r.redacted(rec)
+}
+
+// conclude ends a command with one write of the head: what edit changes, and the
+// record.
+func (r *runner) conclude(ctx context.Context, l *ledger, rec state.Record, edit func(*state.Head)) (state.Record, error) {
+	rec = r.signed(rec, l.head.Config)
 	ctx, done := lasting(ctx)
 	defer done()
-	_, written, err := l.tenure.Settle(ctx, r.redacted(rec), func(head *state.Head) {
+	_, written, err := l.tenure.Settle(ctx, rec, func(head *state.Head) {
 		head.Witnessed = max(head.Witnessed, l.witness.written)
 		edit(head)
 	})
 	if err != nil {
-		return r.redacted(rec), within(ctx, err)
+		return rec, within(ctx, err)
 	}
 	return written, nil
 }

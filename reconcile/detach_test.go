@@ -37,24 +37,6 @@ func (w *world) head() state.Head {
 	return head
 }
 
-// members gives the inventory of an app.
-func (w *world) members(app string) state.Inventory {
-	w.t.Helper()
-	ref := w.head().Apps[app].Inventory
-	if ref == nil {
-		return state.Inventory{}
-	}
-	data, err := w.open().Ledger.Read(w.t.Context(), *ref)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	inventory, err := state.DecodeInventory(data)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return inventory
-}
-
 // verified fails when the audit chain is not whole.
 func (w *world) verified() {
 	w.t.Helper()
@@ -121,8 +103,8 @@ func TestDetachLetsAnAppGo(t *testing.T) {
 	w.sync(0)
 	delete(web.files, "kept.yaml")
 	w.sync(0)
-	if kept, _ := w.members("web").Lookup(object.ID{Kind: "ConfigMap", Namespace: web.app.Namespace, Name: "kept"}); !kept.Kept {
-		t.Fatalf("members = %+v, want one that is kept", w.members("web"))
+	if kept, _ := w.inventory("web").Lookup(object.ID{Kind: "ConfigMap", Namespace: web.app.Namespace, Name: "kept"}); !kept.Kept {
+		t.Fatalf("members = %+v, want one that is kept", w.inventory("web"))
 	}
 
 	record, err := reconcile.Detach(t.Context(), w.repair(), "web", nil)
@@ -176,7 +158,7 @@ func TestDetachLetsObjectsGo(t *testing.T) {
 	if err != nil || cmp.Diff([]string{"one detached", "two detached"}, outcomes(record)) != "" {
 		t.Fatalf("got %v, %v; want the two that were named", outcomes(record), err)
 	}
-	if got := w.members("web").Members; len(got) != 2 {
+	if got := w.inventory("web").Members; len(got) != 2 {
 		t.Errorf("members = %+v, want the two others", got)
 	}
 	if !bearsMarks(t, web.path("three")) {
@@ -226,7 +208,7 @@ func TestDetachRefuses(t *testing.T) {
 		{"no reason", "web", nil, func(job *reconcile.Job) { job.Reason = " " }, "give a reason", reconcile.ExitConfig},
 		{"no such app", "wbe", nil, nil, `the ledger has no app "wbe"; it has: web`, reconcile.ExitConfig},
 		{"no such object", "web", []string{"ConfigMap x/y"}, nil, `no object "ConfigMap x/y"; it has: Namespace ` + web.app.Namespace + ", ConfigMap " + web.app.Namespace + "/one", reconcile.ExitConfig},
-		{"another cluster", "web", nil, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(reconcile.Releaser)} }, "belongs to the cluster", reconcile.ExitState},
+		{"another cluster", "web", nil, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(repairable)} }, "belongs to the cluster", reconcile.ExitState},
 	} {
 		job := w.repair()
 		if test.edit != nil {
@@ -242,7 +224,7 @@ func TestDetachRefuses(t *testing.T) {
 }
 
 // elsewhere is another cluster.
-type elsewhere struct{ reconcile.Releaser }
+type elsewhere struct{ repairable }
 
 func (elsewhere) Identity(context.Context) (string, error) { return "another", nil }
 
@@ -354,7 +336,7 @@ func TestDetachForgetsOnlyOnProof(t *testing.T) {
 		t.Errorf("record = %+v, want it partial", record)
 	}
 	var left []string
-	for _, member := range w.members("web").Members {
+	for _, member := range w.inventory("web").Members {
 		left = append(left, member.ID.Name)
 	}
 	if diff := cmp.Diff([]string{"refused", "silent"}, left); diff != "" {
@@ -391,7 +373,7 @@ func TestDetachInterrupted(t *testing.T) {
 	if reconcile.ExitOf(err) != reconcile.ExitInterrupted || record.Verdict != state.Interrupted || record.Exit != reconcile.ExitInterrupted {
 		t.Errorf("got %+v, %v; want it interrupted", record, err)
 	}
-	if head := w.head(); !head.Idle() || len(w.members("web").Members) != 2 || head.Audit.Seq != 2 {
+	if head := w.head(); !head.Idle() || len(w.inventory("web").Members) != 2 || head.Audit.Seq != 2 {
 		t.Errorf("head = %+v; want it free, with the record and both members", head)
 	}
 	counts(t, w.sync(0), state.Counts{Unchanged: 2})

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"tidemark.dev/tidemark/state"
@@ -30,11 +29,11 @@ func (r *runner) unlock(ctx context.Context, run string, force bool) (state.Reco
 	if err != nil {
 		return state.Record{}, within(ctx, err)
 	}
-	switch held := (&state.HeldError{Head: head}); {
+	switch {
 	case head.Idle():
-		return state.Record{}, Refused(errors.New("nobody holds the lease"))
+		return state.Record{}, Refused(fmt.Errorf("%w: nobody holds the lease", ErrNeedless))
 	case head.Lease.Run != run:
-		return state.Record{}, Refused(fmt.Errorf("%w, not run %s", held, run))
+		return state.Record{}, Refused(fmt.Errorf("%w: %s, not run %s", ErrNotDead, (&state.HeldError{Head: head}).Error(), run))
 	}
 	waited, how := state.Waited{End: state.Stale, Head: head}, "although it was not proven dead"
 	if !force {
@@ -76,14 +75,14 @@ func (r *runner) watch(ctx context.Context, head state.Head) (state.Waited, erro
 	case state.Stale:
 		return waited, nil
 	case state.Freed:
-		err = fmt.Errorf("run %s gave the lease back by itself", run)
+		err = fmt.Errorf("%w: run %s gave the lease back by itself", ErrNeedless, run)
 	case state.Moved:
-		err = fmt.Errorf("run %s is alive", run)
+		err = fmt.Errorf("%w: run %s is alive", ErrNotDead, run)
 		if waited.Head.Lease.Run != run {
-			err = fmt.Errorf("run %s has the lease by now", waited.Head.Lease.Run)
+			err = fmt.Errorf("%w: run %s has it by now", ErrNotDead, waited.Head.Lease.Run)
 		}
 	case state.TimedOut:
-		err = fmt.Errorf("within %s run %s was not proven dead", r.job.LockTimeout, run)
+		err = fmt.Errorf("%w: within %s run %s was not proven dead", ErrNotDead, r.job.LockTimeout, run)
 	}
 	return state.Waited{}, Refused(err)
 }

@@ -110,7 +110,7 @@ func TestUnlockTakesOverFromADeadRun(t *testing.T) {
 	if head := w.head(); !head.Idle() || head.Epoch != 3 {
 		t.Errorf("head = %+v, want it idle at epoch 3", head)
 	}
-	inventory := w.members("web")
+	inventory := w.inventory("web")
 	for name, doubted := range map[string]bool{"one": true, "two": false} {
 		member, ok := inventory.Lookup(object.ID{Kind: "ConfigMap", Namespace: web.app.Namespace, Name: name})
 		if !ok || (member.Unsettled != nil) != doubted {

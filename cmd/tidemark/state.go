@@ -19,7 +19,7 @@ func (c *cli) state() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "state",
 		Short: "Look into the state, and repair it",
-	}, c.stateShow())
+	}, c.stateShow(), c.stateRebuild())
 }
 
 func (c *cli) stateShow() *cobra.Command {

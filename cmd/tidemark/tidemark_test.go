@@ -75,6 +75,7 @@ func TestHelp(t *testing.T) {
 		{"unlock", "--help"},
 		{"state", "--help"},
 		{"state", "show", "--help"},
+		{"state", "rebuild", "--help"},
 		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
@@ -280,6 +281,9 @@ func TestHintsAndCodes(t *testing.T) {
 		{&state.HeldError{}, 15, "wait for that run"},
 		{fmt.Errorf("x: %w", state.ErrRolledBack), 13, "restored an old copy"},
 		{fmt.Errorf("x: %w", state.ErrLost), 14, ""},
+		{reconcile.Refused(fmt.Errorf("x: %w", reconcile.ErrNeedless)), 10, "tidemark state show"},
+		{reconcile.Refused(fmt.Errorf("x: %w", reconcile.ErrNotDead)), 10, "--force"},
+		{&reconcile.Fault{Exit: 13, Err: fmt.Errorf("x: %w", reconcile.ErrNoLineage)}, 13, "adopt:"},
 		{&interruptError{signal: os.Interrupt}, 16, ""},
 		{&app.TimeoutError{}, 16, ""},
 		{&reconcile.Fault{Exit: 15, Err: errors.New("x")}, 15, ""},
