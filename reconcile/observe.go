@@ -111,17 +111,20 @@ func (l *ledger) allCertain(owned state.Inventory) bool {
 		if !listed && l.lists.failed[member.ID.GroupKind()] != "" {
 			return false
 		}
-		if !l.certain(member.ID, meta, listed) {
+		if !l.certain(owned.App, member.ID, meta, listed) {
 			return false
 		}
 	}
 	return true
 }
 
-// certain says whether an object is as it was last observed: not touched, or
-// touched by nothing but status noise. An object that was observed to be gone,
-// and may be, is as it was while it stays away. See decisions/0001.
-func (l *ledger) certain(id object.ID, meta plan.Meta, listed bool) bool {
+// certain says whether an object of an app is as it was last observed: not
+// touched, or touched by nothing but status noise. An object that was observed to
+// be gone, and may be, is as it was while it stays away. The server's note of our
+// fields tells neither their values nor, within one second, that they were applied
+// again: so the marks must be the app's own, and what a run left in doubt is never
+// certain. See decisions/0001.
+func (l *ledger) certain(app string, id object.ID, meta plan.Meta, listed bool) bool {
 	seen, known := l.seen.Lookup(id)
 	switch {
 	case !known:
@@ -133,7 +136,8 @@ func (l *ledger) certain(id object.ID, meta plan.Meta, listed bool) bool {
 	case seen.ResourceVersion == meta.ResourceVersion:
 		return true
 	}
-	return meta.Owned != "" && seen.Digest == meta.Owned && meta.Annotations[object.AnnotationID] == id.Mark()
+	return meta.Owned != "" && seen.Digest == meta.Owned &&
+		meta.Annotations[object.AnnotationID] == id.Mark() && meta.Labels[object.LabelApp] == app
 }
 
 // seenOf gives what the next run compares with.
