@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -120,7 +122,8 @@ func (l *ledger) readObserved(ctx context.Context, r *runner) error {
 // take-over, since whatever becomes of this run, its end closes all plans.
 func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit func(*state.Head), err error) {
 	doubted := map[string]state.Ref{}
-	for name, app := range head.Apps {
+	for _, name := range slices.Sorted(maps.Keys(head.Apps)) {
+		app := head.Apps[name]
 		if app.Plan == nil || app.Inventory == nil {
 			continue
 		}

@@ -127,8 +127,10 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app) (*state.R
 			seen = append(seen, old)
 		}
 	}
-	for _, a := range fresh {
-		seen = append(seen, a.seen(l)...)
+	for _, a := range apps { // in their order: an object may be in two inventories
+		if fresh[a.Name] != nil {
+			seen = append(seen, a.seen(l)...)
+		}
 	}
 	data, err := state.NewObservation(seen).Encode()
 	if err != nil {
