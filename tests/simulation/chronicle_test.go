@@ -19,6 +19,8 @@ type chronicle struct {
 	*world
 	heads   []version
 	settled []settlement
+	// last is who wrote an object last.
+	last map[object.ID]*process
 	// canaries are objects of others, as they were and must stay.
 	canaries map[object.ID]*stored
 	// plans and inventories are those that a head named, by the hash of their blob.
@@ -58,6 +60,7 @@ func (c chronicle) clone(w *world) chronicle {
 	c.world = w
 	c.heads, c.settled, c.found = slices.Clone(c.heads), slices.Clone(c.settled), nil
 	c.canaries, c.plans, c.inventories = maps.Clone(c.canaries), maps.Clone(c.plans), maps.Clone(c.inventories)
+	c.last = map[object.ID]*process{}
 	c.ended, c.counts = 0, counts{}
 	return c
 }
@@ -65,7 +68,7 @@ func (c chronicle) clone(w *world) chronicle {
 // violate notes that an invariant does not hold.
 func (c *chronicle) violate(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	c.note("VIOLATED: %s", text)
+	c.note(line{text: "VIOLATED: " + text})
 	if len(c.found) < 20 {
 		c.found = append(c.found, text)
 	}
@@ -81,6 +84,9 @@ func (c *chronicle) wrote(by *process, name string, data []byte, err error) {
 		c.violate("%s wrote a head that cannot be read: %v", by.name, err)
 		return
 	}
+	if len(c.heads) > 0 {
+		c.revisions(by, c.heads[len(c.heads)-1].Head, head)
+	}
 	c.heads = append(c.heads, version{Head: head, by: by, sent: c.delivering.sent, at: time.Now()})
 	if c.canaries == nil {
 		c.plant(head)
@@ -88,22 +94,38 @@ func (c *chronicle) wrote(by *process, name string, data []byte, err error) {
 	c.settle(by, head)
 }
 
-// settle notes the apps that a head brings to the revision of the run that wrote
-// it.
+// settle notes the apps that a head says are at the revision that its run wanted.
 func (c *chronicle) settle(by *process, head state.Head) {
 	if !head.Lease.Free {
 		return
 	}
 	s := settlement{by: by, epoch: head.Epoch, at: time.Now(), wants: map[object.ID]bool{}}
-	for app, ref := range by.wants {
-		if r := head.Apps[app].Revision; r == nil || r.Ref != ref || head.Apps[app].Inputs == "" {
+	for _, app := range c.recordOf(head).Apps {
+		if app.Verdict != state.Changed && app.Verdict != state.Unchanged {
 			continue
 		}
-		for _, o := range c.repo[ref][app] {
+		for _, o := range c.repo[by.wants[app.Name]][app.Name] {
 			s.wants[o.ID] = true
 		}
 	}
 	c.settled = append(c.settled, s)
+}
+
+// recordOf gives the newest record of a head.
+func (c *chronicle) recordOf(head state.Head) state.Record {
+	data := []byte(head.Audit.Inline)
+	if head.Audit.Path != "" {
+		blob, err := c.store.Get(context.Background(), head.Audit.Path)
+		if err != nil {
+			c.violate("the head names the record %s, which is not there", c.short(head.Audit.Path))
+		}
+		data = blob.Data
+	}
+	record, err := state.DecodeRecord(data)
+	if err != nil {
+		c.violate("the newest record cannot be read: %v", err)
+	}
+	return record
 }
 
 // newest gives the newest head of a process while it held the lease, nil when it

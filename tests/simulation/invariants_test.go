@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ func (c *chronicle) done(m *message, err error) {
 	c.neverOverwritten(m)
 	if m.object != nil {
 		m.from.effective++
+		c.last[m.object.id] = m.from
 		if c.reacts != nil {
 			c.reacts(c.world, m.object.id)
 		}
@@ -237,6 +239,49 @@ func (c *chronicle) settledSince(m *message) *process {
 		}
 	}
 	return nil
+}
+
+// The applied revision moves only on full success: the run says so, and what it
+// found or left last is as the revision wants it.
+func (c *chronicle) revisions(by *process, old, now state.Head) {
+	if !now.Lease.Free {
+		for name, app := range now.Apps {
+			if !reflect.DeepEqual(app.Revision, old.Apps[name].Revision) {
+				c.violate("revisions: %s moves %s while it acts", by.name, name)
+			}
+		}
+		return
+	}
+	wanted := map[object.ID]object.Object{}
+	done := map[string]bool{}
+	for _, app := range c.recordOf(now).Apps {
+		done[app.Name] = app.Verdict == state.Changed || app.Verdict == state.Unchanged
+	}
+	for name, app := range now.Apps {
+		if !reflect.DeepEqual(app.Revision, old.Apps[name].Revision) && !done[name] {
+			c.violate("revisions: %s moves %s to %s without success", by.name, name, app.Revision.Ref)
+		}
+		if done[name] {
+			for _, o := range c.repo[by.wants[name]][name] {
+				wanted[o.ID] = o
+			}
+		}
+	}
+	for id, o := range wanted {
+		if last := c.last[id]; last != nil && last != by {
+			continue // somebody else may have come in between
+		}
+		live := c.server.objects[id]
+		if live == nil {
+			c.violate("revisions: %s settles, and %s is not there", by.name, id)
+			continue
+		}
+		for path, value := range flatten(o.Content()) {
+			if live.leaves[path] != value {
+				c.violate("revisions: %s settles, and %s of %s is %v, not %v", by.name, path, id, live.leaves[path], value)
+			}
+		}
+	}
 }
 
 // The exit code is in the table, and one that is not 0 has a cause in words.

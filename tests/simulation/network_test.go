@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,7 +21,7 @@ type network struct {
 	choose policy
 	// watch is told of messages when they are sent and when they have taken effect.
 	watch watcher
-	trace []string
+	trace []line
 	// delivering is the message that takes effect right now.
 	delivering *message
 	struck     int // faults so far
@@ -65,6 +66,8 @@ type message struct {
 type effect struct {
 	// name tells effects of one process apart: "swap head.json".
 	name string
+	// data tells effects of one name apart, as racing writers have them.
+	data []byte
 	// writes: it changes something.
 	writes bool
 	// object is what a write to the cluster is about, else nil.
@@ -217,7 +220,7 @@ func (n *network) ready() []*message {
 	n.mu.Lock()
 	now := time.Now()
 	slices.SortStableFunc(n.pending, func(a, b *message) int {
-		return cmp.Or(cmp.Compare(a.from.name, b.from.name), cmp.Compare(a.name, b.name), a.sent.Compare(b.sent))
+		return cmp.Or(cmp.Compare(a.from.name, b.from.name), cmp.Compare(a.name, b.name), a.sent.Compare(b.sent), bytes.Compare(a.data, b.data))
 	})
 	var met, ready []*message
 	for _, m := range n.pending {
@@ -258,7 +261,7 @@ func (n *network) deliver(m *message) (wrong bool) {
 		what = n.choose.strike(m)
 	}
 	if what != none {
-		n.note("%s: %s", m, what)
+		n.note(line{m: m, text: what.String()})
 		n.struck++
 	}
 	switch what {
@@ -273,7 +276,8 @@ func (n *network) deliver(m *message) (wrong bool) {
 	case pauseAfter:
 		err := n.take(m)
 		m.from.pause(late, false)
-		m.from.later(late, func() { m.answered <- err })
+		// It is there before any timer of the process has run out.
+		m.from.later(late-time.Millisecond, func() { m.answered <- err })
 	case errorBefore:
 		n.drop(m)
 		m.answered <- m.unreachable
@@ -298,14 +302,40 @@ func (n *network) take(m *message) error {
 	n.drop(m)
 	n.delivering = m
 	err := m.act()
-	n.note("%s: %s", m, said(err))
+	n.note(line{m: m, err: err})
 	n.watch.done(m, err)
 	return err
 }
 
+// line is one line of the trace. It is written out only when somebody reads it.
+type line struct {
+	at   time.Duration
+	text string
+	m    *message
+	err  error
+}
+
+func (l line) String() string {
+	text := l.text
+	if l.m != nil {
+		text = l.m.String() + ": " + cmp.Or(text, said(l.err))
+	}
+	return fmt.Sprintf("%8.3f  %s", l.at.Seconds(), text)
+}
+
 // note adds a line to the trace.
-func (n *network) note(format string, args ...any) {
-	n.trace = append(n.trace, fmt.Sprintf("%8.3f  ", time.Since(n.begun).Seconds())+fmt.Sprintf(format, args...))
+func (n *network) note(l line) {
+	l.at = time.Since(n.begun)
+	n.trace = append(n.trace, l)
+}
+
+// told gives the trace.
+func (n *network) told() string {
+	var out strings.Builder
+	for _, l := range n.trace {
+		fmt.Fprintln(&out, l)
+	}
+	return out.String()
 }
 
 // said gives an answer for the trace.

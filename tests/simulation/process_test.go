@@ -80,7 +80,7 @@ func (p *process) job() reconcile.Job {
 	p.mu.Lock()
 	p.names[run] = p.name
 	p.mu.Unlock()
-	ledger, err := state.Open(remote{p}, state.Options{Run: run, Holder: p.name, TTL: ttl, Clock: p, Random: random})
+	ledger, err := state.Open(remote{p}, state.Options{Run: run, Holder: p.name, TTL: ttl, Clock: p, Random: random, Racers: 2})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -97,6 +97,13 @@ var errNoStart = errors.New("not started")
 
 // started says whether there was a run, and not only a process.
 func (p *process) started() bool { return p.report.Record.Run != "" }
+
+// over says whether nothing more comes of the process.
+func (p *process) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended || p.dead
+}
 
 func (w *world) finish(p *process) {
 	w.mu.Lock()
@@ -157,10 +164,10 @@ func (p *process) pause(d time.Duration, still bool) {
 }
 
 // later does something, and wakes the scheduler.
-func (p *process) later(d time.Duration, do func()) {
+func (w *world) later(d time.Duration, do func()) {
 	time.AfterFunc(d, func() {
 		do()
-		p.poke()
+		w.poke()
 	})
 }
 

@@ -64,6 +64,7 @@ var scenarios = []scenario{
 		repo: repository{
 			"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("same", "1")),
 			"r2": web(configMap("two", "2"), configMap("three", "2"), configMap("same", "1")),
+			"r3": web(configMap("one", "1"), configMap("two", "3"), configMap("same", "1")),
 		},
 	},
 	{

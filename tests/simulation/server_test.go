@@ -41,6 +41,8 @@ type stored struct {
 	// leaves are its fields, by path: labels, annotations, data, spec.
 	leaves leaves
 	owners map[string]owner // by field manager
+	// known is what meta gives, once somebody asked.
+	known *plan.Meta
 }
 
 // owner is what one manager has of an object.
@@ -100,6 +102,14 @@ func (s *server) kinds() plan.Kinds {
 
 // meta gives what a metadata request tells of an object.
 func (o *stored) meta() plan.Meta {
+	if o.known == nil {
+		known := o.metadata()
+		o.known = &known
+	}
+	return *o.known
+}
+
+func (o *stored) metadata() plan.Meta {
 	m := plan.Meta{
 		UID: o.uid, ResourceVersion: strconv.Itoa(o.resource), Generation: o.generation,
 		Labels: o.leaves.under("metadata.labels."), Annotations: o.leaves.under("metadata.annotations."),
@@ -190,7 +200,7 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 // edited gives a copy that may be changed.
 func (o *stored) edited(version string) *stored {
 	next := *o
-	next.version = version
+	next.version, next.known = version, nil
 	next.leaves, next.owners = maps.Clone(o.leaves), maps.Clone(o.owners)
 	return &next
 }

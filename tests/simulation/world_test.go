@@ -48,7 +48,7 @@ func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	}
 	w.server.refuses = s.refuses
 	w.network = network{begun: time.Now(), choose: plain{}, watch: w, wake: make(chan struct{}, 1)}
-	w.chronicle.world = w
+	w.chronicle.world, w.last = w, map[object.ID]*process{}
 	return w
 }
 
@@ -155,6 +155,15 @@ func (w *world) head() *state.Head {
 	return &head
 }
 
+// ground is what the next run starts from, beside the cluster and the repository.
+func (w *world) ground() state.Head {
+	head := w.head()
+	if head == nil {
+		return state.Head{}
+	}
+	return state.Head{Cluster: head.Cluster, Config: head.Config, Observed: head.Observed, Apps: head.Apps, Lease: state.Lease{Free: head.Lease.Free}}
+}
+
 // label gives the value of the ledger's label, as long as there is a ledger.
 func (w *world) label() string {
 	if len(w.heads) == 0 {
@@ -182,6 +191,6 @@ func (w *world) wanted(ref string) map[object.ID]object.Object {
 func (w *world) report() {
 	w.t.Helper()
 	if len(w.found) > 0 {
-		w.t.Errorf("%s\n\ntrace:\n%s", strings.Join(w.found, "\n"), strings.Join(w.trace, "\n"))
+		w.t.Errorf("%s\n\ntrace:\n%s", strings.Join(w.found, "\n"), w.told())
 	}
 }
