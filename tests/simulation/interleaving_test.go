@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,8 +77,8 @@ func (i *interleaved) letter(p *process) byte {
 // following gives the path after the one that was taken, in the order of the
 // alphabet, or "" when that was the last.
 func following(taken []turn) string {
-	for at := len(taken) - 1; at >= 0; at-- {
-		if taken[at].free && taken[at].who == 'a' {
+	for at, last := range slices.Backward(taken) {
+		if last.free && last.who == 'a' {
 			var path strings.Builder
 			for _, t := range taken[:at] {
 				path.WriteByte(t.who)
