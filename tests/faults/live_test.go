@@ -45,6 +45,19 @@ func (r resource) collection(world string) string {
 	return "/apis/" + strings.ReplaceAll(r.group, "$W", world) + "/" + r.version + "/" + r.plural
 }
 
+// mine gives the paths by which everything of the kind that a world has can be deleted.
+func (r resource) mine(world string) []string {
+	path := r.collection(world)
+	switch {
+	case r.global:
+		return []string{path + "/tides." + world + ".example.test"}
+	case strings.Contains(r.group, "$W"):
+		return nil // they go with their definition
+	}
+	root, plural := path[:strings.LastIndex(path, "/")], r.plural
+	return []string{root + "/namespaces/" + world + "-a/" + plural, root + "/namespaces/" + world + "-b/" + plural, root + "/namespaces/" + world + "-c/" + plural}
+}
+
 // meta is what identifies an object, in whatever form it comes.
 type meta struct {
 	APIVersion string

@@ -30,6 +30,8 @@ type store struct {
 	url func(address, prefix string) string
 	// content gives every object of a ledger by its name.
 	content func(ctx context.Context, prefix string) (map[string][]byte, error)
+	// clear removes every object of a ledger.
+	clear func(ctx context.Context, prefix string) error
 	// object gives the name, in the bucket, that a request is about, and whether it writes it.
 	object func(*http.Request) (name string, write bool)
 	// secrets must be seen nowhere.
@@ -66,6 +68,7 @@ func s3Store(s3 *servers.S3) *store {
 		content: func(_ context.Context, prefix string) (map[string][]byte, error) {
 			return files(filepath.Join(s3.Dir, prefix))
 		},
+		clear: func(_ context.Context, prefix string) error { return os.RemoveAll(filepath.Join(s3.Dir, prefix)) },
 		object: func(r *http.Request) (string, bool) {
 			return strings.TrimPrefix(r.URL.Path, "/"+s3.Bucket+"/"), r.Method == http.MethodPut
 		},
@@ -80,6 +83,7 @@ func gcsStore(gcs *servers.GCS) *store {
 			return "gs://" + gcs.Bucket + "/" + prefix + "?" + url.Values{"endpoint": {address}}.Encode()
 		},
 		content: func(ctx context.Context, prefix string) (map[string][]byte, error) { return objects(ctx, gcs, prefix) },
+		clear:   func(ctx context.Context, prefix string) error { return forget(ctx, gcs, prefix) },
 		object: func(r *http.Request) (string, bool) {
 			if name := r.URL.Query().Get("name"); r.Method == http.MethodPost && name != "" {
 				return name, true
@@ -101,6 +105,7 @@ func dirStore(dir string) *store {
 		content: func(_ context.Context, prefix string) (map[string][]byte, error) {
 			return files(filepath.Join(dir, prefix))
 		},
+		clear: func(_ context.Context, prefix string) error { return os.RemoveAll(filepath.Join(dir, prefix)) },
 	}
 }
 
@@ -127,23 +132,30 @@ func files(dir string) (map[string][]byte, error) {
 
 // objects reads all that lies below a prefix.
 func objects(ctx context.Context, gcs *servers.GCS, prefix string) (map[string][]byte, error) {
-	get := func(path string) ([]byte, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, gcs.URL+"/storage/v1/b/"+gcs.Bucket+"/o"+path, nil)
+	all := map[string][]byte{}
+	names, err := listed(ctx, gcs, prefix)
+	for _, name := range names {
+		data, err := ask(ctx, gcs, http.MethodGet, "/"+url.PathEscape(name)+"?alt=media")
 		if err != nil {
 			return nil, err
 		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("GET %s: %s: %s", path, response.Status, body)
-		}
-		return body, err
+		all[strings.TrimPrefix(name, prefix+"/")] = data
 	}
-	answer, err := get("?prefix=" + url.QueryEscape(prefix+"/"))
+	return all, err
+}
+
+// forget removes all that lies below a prefix: the server goes through every object that it holds, at each request.
+func forget(ctx context.Context, gcs *servers.GCS, prefix string) error {
+	names, err := listed(ctx, gcs, prefix)
+	for _, name := range names {
+		_, failed := ask(ctx, gcs, http.MethodDelete, "/"+url.PathEscape(name))
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+func listed(ctx context.Context, gcs *servers.GCS, prefix string) ([]string, error) {
+	answer, err := ask(ctx, gcs, http.MethodGet, "?prefix="+url.QueryEscape(prefix+"/"))
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +163,29 @@ func objects(ctx context.Context, gcs *servers.GCS, prefix string) (map[string][
 	if err := json.Unmarshal(answer, &list); err != nil {
 		return nil, err
 	}
-	all := map[string][]byte{}
+	var names []string
 	for _, item := range list.Items {
-		data, err := get("/" + url.PathEscape(item.Name) + "?alt=media")
-		if err != nil {
-			return nil, err
-		}
-		all[strings.TrimPrefix(item.Name, prefix+"/")] = data
+		names = append(names, item.Name)
 	}
-	return all, nil
+	return names, nil
+}
+
+// ask sends one request about the objects of the bucket.
+func ask(ctx context.Context, gcs *servers.GCS, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, gcs.URL+"/storage/v1/b/"+gcs.Bucket+"/o"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, body)
+	}
+	return body, err
 }
 
 // written gives the object in the body of a request that writes one: GCS is sent its metadata beside it.

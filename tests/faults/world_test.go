@@ -91,10 +91,20 @@ func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world
 	return w, errors.Join(w.configure(user), w.configure(rival), w.populate(ctx))
 }
 
-// leave stops the proxies and forgets the files; what lies in the servers stays, and is in nobody's way.
+// leave stops the proxies and forgets ledger, files and objects, so that the servers do not grow slower from world to world.
+// The namespaces stay: what would end them does not run.
 func (w *world) leave() error {
 	defer func() { <-shared.slots }()
 	var errs []error
+	if w.store != nil {
+		errs = append(errs, w.store.clear(context.Background(), w.name))
+	}
+	if w.cluster != nil {
+		errs = append(errs, w.depopulate(context.Background()))
+	}
+	if w.history != nil {
+		errs = append(errs, os.RemoveAll(w.history.dir))
+	}
 	for _, p := range w.proxies {
 		errs = append(errs, p.Stop())
 	}
@@ -185,6 +195,21 @@ func (w *world) populate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// depopulate deletes whatever lies in the world's namespaces, and the kinds that it defined.
+func (w *world) depopulate(ctx context.Context) error {
+	var errs []error
+	for _, r := range resources {
+		for _, path := range r.mine(w.name) {
+			status, body, err := w.cluster.Do(ctx, http.MethodDelete, path, "", nil)
+			if err == nil && status != http.StatusOK && status != http.StatusNotFound {
+				err = &servers.StatusError{Request: "DELETE " + path, Status: status, Body: body}
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // addCopy makes an object that has the marks of one of ours, as controllers copy them, and is none of ours: its
