@@ -1,12 +1,36 @@
 package reconcile_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/tidemark/state"
 )
+
+// awaitRight waits until the server's authorizer has seen the rules that give
+// the limited user a right, or take it away.
+func awaitRight(t *testing.T, want bool, right string) {
+	t.Helper()
+	var review struct{ Status struct{ Allowed bool } }
+	for range 1500 {
+		answer, err := server.User(limited).Create(t.Context(), "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+			[]byte(`{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{`+right+`}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(answer, &review); err != nil {
+			t.Fatal(err)
+		}
+		if review.Status.Allowed == want {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	t.Fatalf("the right %s is %v, want %v", right, review.Status.Allowed, want)
+}
 
 // A runner that may work in one namespace only lists there, where it may not
 // list in the whole cluster; what it may not list it never takes for gone.
@@ -17,12 +41,16 @@ func TestRunWorksWithTheRightsOfOneNamespace(t *testing.T) {
 	delete(web.files, "namespace.yaml")
 	web.configMap("one", "1")
 	web.configMap("two", "2")
+	bound := false
 	allow := func(verbs string) {
 		t.Helper()
 		role := fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"tidemark"},"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":[%s]}]}`, verbs)
 		path := "/apis/rbac.authorization.k8s.io/v1/namespaces/" + web.app.Namespace + "/roles/tidemark"
 		if _, err := server.Apply(t.Context(), path, "test", []byte(role)); err != nil {
 			t.Fatal(err)
+		}
+		if lists := strings.Contains(verbs, "list"); bound {
+			awaitRight(t, lists, `"verb":"list","resource":"configmaps","namespace":"`+web.app.Namespace+`"`)
 		}
 	}
 	allow(`"get","list","create","patch","delete"`)
@@ -32,6 +60,9 @@ func TestRunWorksWithTheRightsOfOneNamespace(t *testing.T) {
 		`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"tidemark-identity"},"rules":[{"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system","`+web.app.Namespace+`"],"verbs":["get"]}]}`)
 	byHand(t, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 		`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"tidemark-identity"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"tidemark-identity"},"subjects":[{"kind":"User","name":"`+limited+`","apiGroup":"rbac.authorization.k8s.io"}]}`)
+	bound = true
+	awaitRight(t, true, `"verb":"list","resource":"configmaps","namespace":"`+web.app.Namespace+`"`)
+	awaitRight(t, true, `"verb":"get","resource":"namespaces","name":"kube-system"`)
 	w := newWorld(t, web)
 	w.user = limited
 	counts(t, w.sync(0), state.Counts{Created: 2})
