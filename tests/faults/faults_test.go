@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	"tidemark.dev/tidemark/tests/binary"
 	"tidemark.dev/tidemark/tests/servers"
 )
@@ -36,6 +38,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "64"); err != nil {
 		panic(err)
 	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the wires' own
 	os.Exit(run(m))
 }
 

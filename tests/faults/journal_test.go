@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // passage is one request of Tidemark on its way to a server, and what came of it.
@@ -32,6 +33,7 @@ type passage struct {
 	Status int
 	// Came and Answered are when, in the order of the world's events, from 1; 0: never.
 	Came, Answered int
+	At             time.Time // when it came, on the clock
 	// Belated: it was kept until its process was dead.
 	Belated bool
 }
@@ -72,7 +74,7 @@ func (j *journal) begin(user string) (process int) {
 
 // arrive notes a request.
 func (j *journal) arrive(server string, r *http.Request) *passage {
-	p := &passage{Server: server, Method: r.Method, Path: r.URL.Path, Type: r.Header.Get("Content-Type")}
+	p := &passage{Server: server, Method: r.Method, Path: r.URL.Path, Type: r.Header.Get("Content-Type"), At: time.Now()}
 	switch server {
 	case "store":
 		name, write := j.store.object(r)

@@ -103,7 +103,8 @@ func (w *world) silent(ctx context.Context) error {
 
 // chronicle reads the journal from its beginning and checks the order of things: the head moves in one line, only its
 // holder moves it while the lease is not free, and every write to the cluster was committed before, by the same process
-// under the same epoch, and says on what it rests. Of processes that run at once, it is not known who wrote the head.
+// under the same epoch, and says on what it rests. Of processes that run at once, it is not known who wrote the head; and
+// one that is stopped between its look at the lease and its request sends that when it wakes, and must be refused.
 func (w *world) chronicle() error {
 	if w.proxies["store"] == nil {
 		return nil // nobody saw the head move
@@ -153,6 +154,7 @@ func (w *world) chronicle() error {
 			blobs[p.Path] = bytes.Clone(written(p.Type, p.Sent.Bytes()))
 		case p.Belated, p.Lease:
 			// On its way from a dead process; or the witness, which is not of an app.
+		case writer == 0 && p.Status/100 != 2:
 		case head.Lease.Free || writer != p.Process && writer != 0:
 			complain(p, "it is sent, but the lease is free or held by another (head %d, epoch %d)", head.Seq, head.Epoch)
 		default:

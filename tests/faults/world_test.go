@@ -114,16 +114,22 @@ func (w *world) leave() error {
 // text puts the world's name into a text.
 func (w *world) text(text string) string { return strings.ReplaceAll(text, "$W", w.name) }
 
-// configure writes the configuration, with the way to the cluster as the given user.
+// configure writes the configuration of a user, which leads to the world's proxies.
 func (w *world) configure(as string) error {
+	return w.configureVia(as, func(server string) string {
+		if p := w.proxies[server]; p != nil {
+			return p.URL
+		}
+		return ""
+	})
+}
+
+// configureVia writes the configuration of a user, with the servers at addresses.
+func (w *world) configureVia(as string, address func(server string) string) error {
 	token, file := w.cluster.User(as).Token, filepath.Join(w.dir, "token-"+as)
 	w.journal.tokens["Bearer "+token] = as
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		return err
-	}
-	address := ""
-	if p := w.proxies["store"]; p != nil {
-		address = p.URL
 	}
 	return os.WriteFile(w.config(as), []byte(w.text(fmt.Sprintf(`apiVersion: tidemark.dev/v1alpha1
 state: %q
@@ -132,7 +138,7 @@ repositories:
 - name: own
   url: %s/$W.git
   auth: {username: {value: %s}, password: {env: GIT_PASSWORD}}
-%s`, w.store.url(address, w.name), w.proxies["cluster"].URL, file, w.proxies["git"].URL, gitUser, w.scenario.apps))), 0o600)
+%s`, w.store.url(address("store"), w.name), address("cluster"), file, address("git"), gitUser, w.scenario.apps))), 0o600)
 }
 
 // config is the configuration with which Tidemark goes to the cluster as the user.
