@@ -103,7 +103,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 		App: a.Name, Ledger: l.label, Inputs: digestOf(a.rendered.Inputs, a.Renderer.Digest()),
 		SameInputs: a.prior.Inputs != "" && a.prior.Inputs == a.inputs,
 		Want:       a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
-		Owned: a.owned, Live: a.live, Rules: a.Rules,
+		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,
 	}
 }

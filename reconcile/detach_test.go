@@ -208,7 +208,7 @@ func TestDetachRefuses(t *testing.T) {
 		{"no reason", "web", nil, func(job *reconcile.Job) { job.Reason = " " }, "give a reason", reconcile.ExitConfig},
 		{"no such app", "wbe", nil, nil, `the ledger has no app "wbe"; it has: web`, reconcile.ExitConfig},
 		{"no such object", "web", []string{"ConfigMap x/y"}, nil, `no object "ConfigMap x/y"; it has: Namespace ` + web.app.Namespace + ", ConfigMap " + web.app.Namespace + "/one", reconcile.ExitConfig},
-		{"another cluster", "web", nil, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(repairable)} }, "belongs to the cluster", reconcile.ExitState},
+		{"another cluster", "web", nil, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(repairable)} }, "this ledger is of another cluster: it belongs to", reconcile.ExitState},
 	} {
 		job := w.repair()
 		if test.edit != nil {

@@ -19,14 +19,6 @@ import (
 // could tell which ledger it was (exit 13).
 var ErrNoLineage = errors.New("nothing tells which ledger this was")
 
-// Scanner is a Cluster that can be searched as a whole.
-type Scanner interface {
-	Cluster
-	// Scan gives the metadata of all objects, of every kind, whose label has the
-	// value (empty: any), or an error: what is missing does not exist.
-	Scan(ctx context.Context, label, value string) (map[object.ID]plan.Meta, error)
-}
-
 // Rebuild makes the head of a ledger anew, from our marks in the cluster, when it
 // is lost, damaged, or older than what the witness or the records know. It is
 // refused when the head is as it should be. Of the job it needs no configuration.
@@ -156,7 +148,7 @@ func (b *rebuilding) identify(ctx context.Context) (err error) {
 	}
 	head, record := b.remains.Head, b.remains.Newest
 	if head.Cluster != "" && head.Cluster != b.uid {
-		return damage("this ledger belongs to the cluster %s, and this is %s: check context and kubeconfig", head.Cluster, b.uid)
+		return damage("%w: it belongs to %s, and this is %s", ErrCluster, head.Cluster, b.uid)
 	}
 	if b.remains.Unreadable != nil {
 		b.warn(fmt.Sprintf("record %d cannot be read: %s", b.remains.Seq, b.remains.Unreadable))
@@ -205,16 +197,7 @@ func (b *rebuilding) unknown(ctx context.Context) error {
 // scan finds our objects, and makes the inventories of them and of what the old
 // head knows.
 func (b *rebuilding) scan(ctx context.Context) error {
-	defer b.stage("scan")()
-	label := LedgerLabel(b.lineage)
-	found, err := b.cluster.Scan(ctx, object.LabelLedger, label)
-	if errors.Is(err, apply.ErrUndiscovered) {
-		err = Unreachable(err)
-	}
-	if err != nil {
-		return fmt.Errorf("search the cluster: %w", err)
-	}
-	kinds, err := b.cluster.Discover(ctx, false)
+	found, err := b.search(ctx, b.cluster, LedgerLabel(b.lineage))
 	if err != nil {
 		return err
 	}
@@ -222,44 +205,27 @@ func (b *rebuilding) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	members := map[object.ID]state.Member{}
-	apps := map[object.ID]string{}
-	for id, meta := range found {
-		if owner, _, _ := plan.OwnerOf(id, meta, label); owner != plan.Ours {
-			continue // a copy, that others made of an object of ours
-		}
-		if apps[id] = meta.Labels[object.LabelApp]; apps[id] == "" {
-			b.warn(fmt.Sprintf("%s bears this ledger's marks but no app's: it is left alone", id))
-			continue
-		}
-		members[id] = state.Member{ID: id, Version: kinds.Served[id.GroupKind()].Versions[0], UID: meta.UID}
-	}
-	if b.found = len(members); b.found == 0 {
+	if b.found = len(found); b.found == 0 {
 		b.warn("no object of this ledger was found in the cluster: make sure that it is the right one")
 	}
-	b.merge(members, apps, since)
+	b.merge(found, since)
 	return nil
 }
 
 // merge gives each app what was found of it, and what the old head knows of it
 // and was not found elsewhere.
-func (b *rebuilding) merge(found map[object.ID]state.Member, apps map[object.ID]string, since time.Time) {
+func (b *rebuilding) merge(found []marked, since time.Time) {
 	all := map[string][]state.Member{}
-	for name, old := range b.owned {
-		all[name] = nil // also an app that owns nothing
-		for _, member := range old.Members {
-			now, is := found[member.ID]
-			switch {
-			case !is:
-				all[name] = append(all[name], member)
-			case apps[member.ID] == name && now.UID == member.UID:
-				now.Kept = member.Kept
-				found[member.ID] = now
-			}
+	where := map[object.ID]bool{}
+	for _, m := range found {
+		where[m.ID] = true
+		if old, known := b.owned[m.app].Lookup(m.ID); known && old.UID == m.UID {
+			m.Kept = old.Kept
 		}
+		all[m.app] = append(all[m.app], m.Member)
 	}
-	for id, member := range found {
-		all[apps[id]] = append(all[apps[id]], member)
+	for name, old := range b.owned {
+		all[name] = append(all[name], slices.DeleteFunc(slices.Clone(old.Members), func(m state.Member) bool { return where[m.ID] })...)
 	}
 	for name, members := range all {
 		for i := range members {

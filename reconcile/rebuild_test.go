@@ -307,7 +307,7 @@ func TestRebuildRefuses(t *testing.T) {
 		{"a newer Tidemark", []byte(`{"format":99}`), nil, "written by a newer Tidemark", reconcile.ExitState},
 		{"another ledger's head", stranger.bytes("head.json"), nil, "the cluster knows this ledger as", reconcile.ExitState},
 		{"another ledger's head, without the witness", stranger.bytes("head.json"), func(job *reconcile.Job) { job.Witness = nil }, "they are another ledger's", reconcile.ExitState},
-		{"another cluster", first, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(repairable)} }, "belongs to the cluster", reconcile.ExitState},
+		{"another cluster", first, func(job *reconcile.Job) { job.Cluster = elsewhere{job.Cluster.(repairable)} }, "this ledger is of another cluster: it belongs to", reconcile.ExitState},
 		{"a cluster that cannot be searched", nil, func(job *reconcile.Job) {
 			job.Cluster = unsearchable{job.Cluster.(repairable)}
 		}, "search the cluster: discovery of the API group fails", reconcile.ExitUnreachable},

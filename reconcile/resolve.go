@@ -24,9 +24,12 @@ func (r *runner) discover(ctx context.Context, l *ledger) error {
 		return fmt.Errorf("identify the cluster: %w", within(ctx, err))
 	}
 	if l.head.Cluster != "" && l.head.Cluster != uid {
-		return &Fault{Exit: ExitState, Err: fmt.Errorf("identify the cluster: this ledger belongs to the cluster %s, and this is %s: check context and kubeconfig; when the cluster was rebuilt, give it a new state URL", l.head.Cluster, uid)}
+		return &Fault{Exit: ExitState, Err: fmt.Errorf("identify the cluster: %w: it belongs to %s, and this is %s", ErrCluster, l.head.Cluster, uid)}
 	}
 	l.cluster = uid
+	if l.witness.behind {
+		r.warn("the cluster does not remember the last changes of this ledger, as after a restore: everything is looked at closely")
+	}
 	l.kinds, err = r.job.Cluster.Discover(ctx, false)
 	if err != nil {
 		return fmt.Errorf("discover the server's kinds: %w", within(ctx, err))

@@ -136,6 +136,7 @@ func (end settled) into(a state.App) state.App {
 	case end.complete:
 		a.Inputs = end.app.inputs
 		a.Revision, a.Chart = end.app.applied()
+		a.NewCluster = false
 	case end.app.results != nil:
 		// What is live is neither the old revision nor the new one: the next run
 		// looks at everything.

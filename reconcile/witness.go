@@ -48,9 +48,6 @@ func (r *runner) hear(ctx context.Context, l *ledger) error {
 	default:
 		l.witness.unheard = fmt.Errorf("read the witness: %w", within(ctx, err))
 	}
-	if l.witness.behind {
-		r.warn("the cluster does not remember the last changes of this ledger, as after a restore: everything is looked at closely")
-	}
 	return nil
 }
 

@@ -79,6 +79,9 @@ type App struct {
 	Set    *Ref   `json:"set,omitempty"`
 	Result *Ref   `json:"result"`
 	Health string `json:"health,omitempty"`
+	// NewCluster: the ledger was told of another cluster, and no run of the app
+	// succeeded there yet. Until one did, nothing of it is pruned.
+	NewCluster bool `json:"newCluster,omitempty"`
 	// Quarantine names a revision that is not to be tried again, Pin one to stay
 	// at, Approval a plan that may pass its guards once.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`

@@ -174,7 +174,7 @@ func anchors(page string) []string {
 func untilFlag(fields []string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, field := range fields {
-			if !regexp.MustCompile(`^[a-z]+$`).MatchString(field) || !yield(field) {
+			if !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(field) || !yield(field) {
 				return
 			}
 		}

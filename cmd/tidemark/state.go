@@ -19,7 +19,7 @@ func (c *cli) state() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "state",
 		Short: "Look into the state, and repair it",
-	}, c.stateShow(), c.stateRebuild())
+	}, c.stateShow(), c.stateRebuild(), c.stateAdoptCluster())
 }
 
 func (c *cli) stateShow() *cobra.Command {
@@ -86,6 +86,7 @@ type shownApp struct {
 	Chart      *state.Chart      `json:"chart,omitempty"`
 	Tally      reconcile.Tally   `json:"tally"`
 	PlanOpen   bool              `json:"planOpen"`
+	NewCluster bool              `json:"newCluster,omitempty"`
 	Quarantine *state.Quarantine `json:"quarantine,omitempty"`
 	Pin        *state.Pin        `json:"pin,omitempty"`
 	Approval   *state.Approval   `json:"approval,omitempty"`
@@ -110,7 +111,7 @@ func (c *cli) printLedger(l term.Ledger, output string) error {
 	}
 	for _, holding := range l.Holdings {
 		one := shownApp{
-			Name: holding.Name, Revision: holding.Revision, Chart: holding.Chart, Tally: holding.Tally(), PlanOpen: holding.Plan != nil,
+			Name: holding.Name, Revision: holding.Revision, Chart: holding.Chart, Tally: holding.Tally(), PlanOpen: holding.Plan != nil, NewCluster: holding.NewCluster,
 			Quarantine: holding.Quarantine, Pin: holding.Pin, Approval: holding.Approval,
 		}
 		if l.Members {

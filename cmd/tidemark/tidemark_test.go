@@ -76,6 +76,7 @@ func TestHelp(t *testing.T) {
 		{"state", "--help"},
 		{"state", "show", "--help"},
 		{"state", "rebuild", "--help"},
+		{"state", "adopt-cluster", "--help"},
 		{"version", "--help"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)
@@ -283,6 +284,7 @@ func TestHintsAndCodes(t *testing.T) {
 		{fmt.Errorf("x: %w", state.ErrLost), 14, ""},
 		{reconcile.Refused(fmt.Errorf("x: %w", reconcile.ErrNeedless)), 10, "tidemark state show"},
 		{reconcile.Refused(fmt.Errorf("x: %w", reconcile.ErrNotDead)), 10, "--force"},
+		{&reconcile.Fault{Exit: 13, Err: fmt.Errorf("x: %w", reconcile.ErrCluster)}, 13, "adopt-cluster"},
 		{&reconcile.Fault{Exit: 13, Err: fmt.Errorf("x: %w", reconcile.ErrNoLineage)}, 13, "adopt:"},
 		{&interruptError{signal: os.Interrupt}, 16, ""},
 		{&app.TimeoutError{}, 16, ""},

@@ -16,6 +16,7 @@ func TestMakeDecidesAboutALeftMember(t *testing.T) {
 	}
 	otherWants := func(in *plan.Input) { in.Others.Wants[one] = "other" }
 	otherUnknown := func(in *plan.Input) { in.Others.Unknown = []string{"other"} }
+	newCluster := func(in *plan.Input) { in.NewCluster = true }
 	keepAll := func(in *plan.Input) { in.Rules.KeepAll = true }
 	flux := func(o *plan.Observed) { noMarks(o); labelled("kustomize.toolkit.fluxcd.io/name", "web")(o) }
 	type edits []func(*plan.Input)
@@ -38,6 +39,9 @@ func TestMakeDecidesAboutALeftMember(t *testing.T) {
 		{"wanted by another app, no marks", edits{is(noMarks), otherWants}, "keep one (disagrees)"},
 		{"perhaps wanted by another app", edits{is(), otherUnknown}, "keep one (no-proof)"},
 		{"perhaps wanted by another app, absent", edits{owned, otherUnknown, func(in *plan.Input) { gone(in, one) }}, "forget one (gone)"},
+		{"ours, in another cluster", edits{is(), newCluster}, "keep one (new-cluster)"},
+		{"absent, in another cluster", edits{owned, newCluster, func(in *plan.Input) { gone(in, one) }}, "forget one (gone)"},
+		{"taken, in another cluster", edits{is(flux), newCluster}, "forget one (taken)"},
 		{"taken", edits{is(flux)}, "forget one (taken)"},
 		{"taken by another ledger", edits{is(labelled(object.LabelLedger, "9999"))}, "forget one (taken)"},
 		{"taken by another ledger, terminating", edits{is(labelled(object.LabelLedger, "9999"), terminating)}, "forget one (taken)"},

@@ -33,6 +33,9 @@ type Input struct {
 	Owned state.Inventory
 	Live  Live
 	Rules Rules
+	// NewCluster: no run of the app succeeded in this cluster yet, which another
+	// one took the place of. Nothing is pruned until one did.
+	NewCluster bool
 	// Others tells of the other apps of the ledger.
 	Others Others
 	// Coming are the kinds whose definition some plan of this run creates.
@@ -348,6 +351,8 @@ func (p *Plan) leave(in Input, member state.Member, uids map[string]bool) {
 		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, optedOut(live.Meta)
 	case len(in.Others.Unknown) > 0:
 		c.Action, c.Reason, c.Note = Keep, ReasonNoProof, "it is not pruned yet: whether it is wanted by "+strings.Join(in.Others.Unknown, ", ")+" is not known, which could not be rendered"
+	case in.NewCluster:
+		c.Action, c.Reason, c.Note = Keep, ReasonNewCluster, "the first run in another cluster prunes nothing, the next one does"
 	default:
 		c.Action, c.Reason = Prune, ReasonRemoved
 	}

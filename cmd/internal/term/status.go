@@ -67,6 +67,9 @@ func notes(app state.App) string {
 	if app.Plan != nil {
 		list = append(list, "plan open")
 	}
+	if app.NewCluster {
+		list = append(list, "new cluster: nothing is pruned yet")
+	}
 	if app.Pin != nil {
 		list = append(list, "pinned: "+app.Pin.Reason)
 	}
