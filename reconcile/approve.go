@@ -55,6 +55,9 @@ func Approve(ctx context.Context, ledger *state.Ledger, a Approval) (state.Recor
 	if err != nil {
 		return state.Record{}, fmt.Errorf("approve: %w", err)
 	}
+	// From here on a signal must not leave a lease that nobody can take for a while.
+	ctx, done := lasting(ctx)
+	defer done()
 	tenure, err := ledger.Claim(ctx, head, func(h *state.Head) {
 		entry := h.Apps[app]
 		entry.Approval = &state.Approval{PlanHash: hash, Reason: a.Reason, Actor: a.Actor, Since: began.UTC()}

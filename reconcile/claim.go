@@ -45,7 +45,10 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 			return fmt.Errorf("claim: %w", within(ctx, err))
 		}
 	} else {
-		tenure, err := r.job.Ledger.Claim(ctx, l.head, edit)
+		tenure, err := r.job.Ledger.Claim(ctx, l.head, func(head *state.Head) {
+			hears(head)
+			edit(head)
+		})
 		if err != nil {
 			return fmt.Errorf("claim: %w", within(ctx, err))
 		}

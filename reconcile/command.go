@@ -68,7 +68,10 @@ func (r *runner) commit(ctx context.Context, l *ledger, p plan.Plan, inventory s
 	if l.tenure != nil {
 		return l.tenure.Commit(ctx, edit)
 	}
-	l.tenure, err = r.job.Ledger.Claim(ctx, l.head, edit)
+	l.tenure, err = r.job.Ledger.Claim(ctx, l.head, func(head *state.Head) {
+		hears(head)
+		edit(head)
+	})
 	return within(ctx, err)
 }
 
@@ -88,7 +91,7 @@ func (r *runner) conclude(ctx context.Context, l *ledger, rec state.Record, edit
 	ctx, done := lasting(ctx)
 	defer done()
 	_, written, err := l.tenure.Settle(ctx, rec, func(head *state.Head) {
-		head.Witnessed = max(head.Witnessed, l.witness.written)
+		l.witness.into(head)
 		edit(head)
 	})
 	if err != nil {

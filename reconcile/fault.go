@@ -66,11 +66,11 @@ func ExitOf(err error) int {
 	case errors.As(err, &fault):
 		return fault.Exit
 	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrRolledBack),
-		errors.Is(err, state.ErrUnfit), errors.Is(err, state.ErrRestart), errors.Is(err, ErrWitness):
+		errors.Is(err, state.ErrUnfit), errors.Is(err, ErrWitness):
 		return ExitState
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ExitInterrupted
-	case isHeld(err), errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered), errors.As(err, &busy):
+	case isHeld(err), errors.Is(err, state.ErrRestart), errors.Is(err, state.ErrNoAnswer), errors.Is(err, apply.ErrUnreachable), errors.Is(err, apply.ErrUnanswered), errors.As(err, &busy):
 		return ExitUnreachable
 	}
 	return ExitConfig

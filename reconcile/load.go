@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -70,7 +71,13 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		return l, fmt.Errorf("wait for the lease: %w", within(ctx, err))
 	}
 	l.head = waited.Head
-	if waited.End != state.Stale {
+	switch waited.End {
+	case state.Stale:
+	case state.TimedOut:
+		return l, &Fault{Exit: ExitUnreachable, Err: fmt.Errorf(
+			"wait for the lease: within %s it cannot be told whether run %s lives: give --lock-timeout more than %s, or leave it out",
+			r.job.LockTimeout, head.Lease.Run, time.Duration(head.Lease.TTL)*5/4)}
+	case state.Moved, state.Freed:
 		l.skipped = true
 		return l, nil
 	}
@@ -85,7 +92,10 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
 	}
-	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, doubt)
+	l.tenure, err = r.job.Ledger.TakeOver(ctx, waited, func(head *state.Head) {
+		hears(head)
+		doubt(head)
+	})
 	if _, ok := errors.AsType[*state.HeldError](err); ok {
 		l.skipped = true
 		return l, nil

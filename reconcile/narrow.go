@@ -14,7 +14,10 @@ import (
 // narrow gives an app's inventory after the run: what is proven to be gone, or
 // another's, is left out; everything else stays a member.
 func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
-	if a.untouched || !a.planned {
+	if a.untouched {
+		return a.owned.Narrow(adoptedElsewhere(a, apps)...)
+	}
+	if !a.planned {
 		return a.owned
 	}
 	last, pending := a.outcomes(), a.pending()
@@ -36,6 +39,23 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 		updated = append(updated, member)
 	}
 	return a.owned.Update(updated...).Narrow(gone...)
+}
+
+// adoptedElsewhere lists the kept members of an app of which nothing moved that
+// another app of this run took over: that one wants them again.
+func adoptedElsewhere(a *app, apps []*app) []object.ID {
+	var gone []object.ID
+	for _, member := range a.owned.Members {
+		if !member.Kept {
+			continue
+		}
+		for _, other := range apps {
+			if o, acted := other.outcomes()[member.ID]; other != a && acted && o.Verdict == apply.Adopted {
+				gone = append(gone, member.ID)
+			}
+		}
+	}
+	return gone
 }
 
 // pending holds what the plan means to change. Where it was not carried out,
@@ -64,7 +84,8 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 		}
 		return false
 	case apply.TakenFirst:
-		return member.UID == ""
+		// One that an earlier request of ours may have made is not another's for sure.
+		return member.UID == "" && member.Ghost == nil && member.Unsettled == nil
 	case apply.Created, apply.Changed, apply.Adopted, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred,
 		apply.Failed, apply.Moved, apply.Unknown, apply.Unsent, apply.Held:
 	}

@@ -10,6 +10,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -39,6 +40,10 @@ func Run(ctx context.Context, job Job) (Report, error) {
 		}
 		r.warn("another run changed the ledger: started over")
 		err = r.once(ctx)
+	}
+	if errors.Is(err, state.ErrRestart) {
+		err = fmt.Errorf("other runs were faster %d times, nothing was applied: %w", state.Restarts+1, err)
+		r.report.Record.Verdict, r.report.Record.Exit, r.report.Record.Message = state.Failed, ExitOf(err), err.Error()
 	}
 	return r.report, err
 }

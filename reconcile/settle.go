@@ -48,11 +48,15 @@ type settled struct {
 // observed; and it frees the lease. cause is what ended the run early.
 func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error) error {
 	defer r.stage("settle")()
-	if errors.Is(cause, state.ErrRestart) {
-		return cause
+	if l.tenure != nil && errors.Is(cause, state.ErrRestart) {
+		// Nobody but the holder moves the head.
+		cause = fmt.Errorf("%w: %s", state.ErrLost, cause) //nolint:errorlint // It must not start over.
 	}
 	r.report.Plans = plansOf(apps)
 	r.report.Record = r.redacted(r.record(l, apps, cause))
+	if errors.Is(cause, state.ErrRestart) {
+		return cause
+	}
 	if r.job.Mode == PlanOnly || l.skipped || !l.loaded || errors.Is(cause, state.ErrLost) || errors.Is(cause, ErrWitness) {
 		return cause
 	}
@@ -65,6 +69,9 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 		return err
 	case errors.As(err, &held) && cause != nil && !isHeld(cause):
 		return cause // another run is at work, which is no reason to call this one well ended
+	case errors.As(err, &held) && cause == nil && r.report.Record.Exit != ExitOK:
+		r.report.Record.Message = join(r.report.Record.Message, "not recorded, since "+held.Error())
+		return nil
 	case errors.As(err, &held):
 		l.skipped, l.head = true, held.Head
 		r.report.Record = r.record(l, nil, nil)
@@ -107,7 +114,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		if observed != nil {
 			head.Observed = observed
 		}
-		head.Witnessed = max(head.Witnessed, l.witness.written)
+		l.witness.into(head)
 		for _, end := range ends {
 			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
 		}

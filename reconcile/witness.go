@@ -25,6 +25,8 @@ type testimony struct {
 	behind bool
 	// written is the epoch that this run wrote, 0 when it wrote none.
 	written uint64
+	// refused: the cluster does not let the witness be written.
+	refused bool
 }
 
 // hear asks the witness whether the head is the newest one, before anything is
@@ -59,8 +61,8 @@ func (r *runner) contradicts(ctx context.Context, l *ledger, known apply.Witness
 		wrong = fmt.Sprintf("there is no head, but the cluster knows this ledger (lineage %s, epoch %d)", known.Lineage, known.Epoch)
 	case known.Lineage != l.head.Lineage:
 		wrong = fmt.Sprintf("the head is of the lineage %s, but the cluster knows this ledger as %s", l.head.Lineage, known.Lineage)
-	case known.Epoch > l.head.Epoch:
-		wrong = fmt.Sprintf("the head is at epoch %d, but the cluster has seen epoch %d", l.head.Epoch, known.Epoch)
+	case known.Epoch > l.head.Heard:
+		wrong = fmt.Sprintf("the head is at epoch %d, but the cluster has seen epoch %d", l.head.Heard, known.Epoch)
 	default:
 		return nil
 	}
@@ -73,6 +75,19 @@ func (r *runner) contradicts(ctx context.Context, l *ledger, known apply.Witness
 		return fmt.Errorf("%w: %s", state.ErrRestart, wrong)
 	}
 	return fmt.Errorf("%w: %s", ErrWitness, wrong)
+}
+
+// hears notes in a head that is about to take the lease that its run has heard
+// the witness, and may write it.
+func hears(head *state.Head) { head.Heard = head.Epoch + 1 }
+
+// into notes in the head which epoch the witness has. One that cannot be written
+// any more counts as none, so that it is not missed in each run from now on.
+func (t testimony) into(head *state.Head) {
+	head.Witnessed = max(head.Witnessed, t.written)
+	if t.refused {
+		head.Witnessed = 0
+	}
 }
 
 // silence goes on without the witness, and says so.
@@ -100,6 +115,7 @@ func (r *runner) testify(ctx context.Context, l *ledger) error {
 			l.witness.written = epoch
 			return nil
 		case errors.Is(err, apply.ErrRejected):
+			l.witness.refused = true
 			l.silence(r, err)
 			return nil
 		case ctx.Err() != nil, errors.Is(err, state.ErrLost), attempt == witnessing:

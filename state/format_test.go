@@ -64,7 +64,7 @@ func sampleRecord() state.Record {
 
 func sampleHead(record []byte) state.Head {
 	return state.Head{
-		Format: 1, Lineage: "4f1c", Cluster: "0b5e", Config: sum([]byte("config")), Seq: 123, Nonce: "d1ce", Epoch: 7, Witnessed: 6,
+		Format: 1, Lineage: "4f1c", Cluster: "0b5e", Config: sum([]byte("config")), Seq: 123, Nonce: "d1ce", Epoch: 7, Heard: 7, Witnessed: 6,
 		Committed: &state.Committed{Repo: "https://example.com/shop.git", Commit: "c0ffee", Path: "tidemark.yaml", Text: *ref("config")},
 		Lease: state.Lease{
 			Run: "01JZ0000000000000000000000", Holder: "tidemark-29", TTL: state.Duration(time.Minute), Renewed: tide, Free: true,

@@ -33,6 +33,10 @@ type Head struct {
 	Nonce string `json:"nonce"`
 	// Epoch is the fence: it rises with each Claim and never falls.
 	Epoch uint64 `json:"epoch"`
+	// Heard is the newest epoch of a run that heard the target cluster's witness
+	// before it took the lease, and so may have written it. A witness above it
+	// knows more than this head. Approvals and the like raise Epoch alone.
+	Heard uint64 `json:"heard,omitempty"`
 	// Witnessed is the newest epoch that is known to stand in the target
 	// cluster's witness. A witness below it was restored from a backup.
 	Witnessed uint64 `json:"witnessed,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // While runs work and renews the lease every quarter of its TTL meanwhile. When
@@ -68,12 +69,22 @@ func (t *Tenure) keep(pausing context.Context) error {
 	}
 }
 
+// lastRenewal is how long a renewal may go on that is under way when the work is
+// done.
+const lastRenewal = 5 * time.Second
+
 // renew writes the head with nothing changed but the renewal. The end of ctx does
-// not break it off, since a write that was sent must be known to be done or not;
-// the end of the right to send does.
+// not break it off at once, since a write that was sent had better be known to be
+// done or not; the end of the right to send does.
 func (t *Tenure) renew(ctx context.Context) error {
-	ctx, cancel := within(context.WithoutCancel(ctx), t.ledger.clock, t.Left())
+	pausing := ctx
+	ctx, cancel := within(context.WithoutCancel(pausing), t.ledger.clock, t.Left())
 	defer cancel()
+	defer context.AfterFunc(pausing, func() {
+		if t.ledger.clock.Sleep(ctx, lastRenewal) == nil {
+			cancel()
+		}
+	})()
 	_, err := t.advance(ctx, func(base Head) (Head, error) { return t.ledger.revise(base, nil) })
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)

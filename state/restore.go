@@ -197,7 +197,7 @@ func (l *Ledger) restore(ctx context.Context, remains Remains, made Head, record
 	}
 	next := Head{
 		Format: Format, Lineage: made.Lineage, Cluster: made.Cluster, Seq: max(base.Seq, remains.Seq) + 1, Nonce: nonce,
-		Epoch: made.Epoch, Witnessed: made.Witnessed, Apps: made.Apps,
+		Epoch: made.Epoch, Heard: made.Epoch, Witnessed: made.Witnessed, Apps: made.Apps,
 		Lease: Lease{Run: l.run, Holder: l.holder, TTL: Duration(l.ttl), Renewed: l.now(), Free: true},
 		Audit: base.Audit,
 	}

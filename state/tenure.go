@@ -242,6 +242,9 @@ func (t *Tenure) advance(ctx context.Context, follow func(base Head) (Head, erro
 			t.head, t.renewed = head, start
 			t.mu.Unlock()
 			return head, nil
+		case errors.Is(err, ErrDamaged):
+			// The head is gone or unreadable: whoever mends it does not know of this run.
+			return Head{}, t.lose(err)
 		case !errors.As(err, &moved):
 			return Head{}, err
 		case t.wrote(moved.current) && moved.current.Seq > base.Seq:
