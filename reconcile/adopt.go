@@ -50,7 +50,7 @@ func (r *runner) adoptCluster(ctx context.Context) (state.Record, error) {
 	if err == nil && l.tenure == nil {
 		lasting, done := lasting(ctx)
 		defer done()
-		l.tenure, err = r.job.Ledger.Claim(lasting, l.head, nil)
+		l.tenure, err = r.job.Ledger.Claim(lasting, l.head, hears)
 	}
 	var edit func(*state.Head)
 	if err == nil {
