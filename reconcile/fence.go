@@ -59,8 +59,11 @@ func (r *runner) fence(ctx context.Context, l *ledger, apps []*app) {
 		}
 		result := apply.Result{App: a.Name, Outcomes: apply.Fence(ctx, r.job.Cluster, changes, a.live, l.tenure.Epoch(), options)}
 		for _, o := range result.Outcomes {
-			if o.Verdict == apply.Fenced {
-				a.fenced(o.Change.ID, o.Meta)
+			if o.Verdict != apply.Fenced {
+				continue
+			}
+			for _, each := range apps { // it may be on its way from one to another
+				each.fenced(o.Change.ID, o.Meta)
 			}
 		}
 		a.results = append(a.results, result)
@@ -69,7 +72,10 @@ func (r *runner) fence(ctx context.Context, l *ledger, apps []*app) {
 
 // fenced goes on with an object as the fence left it.
 func (a *app) fenced(id object.ID, meta plan.Meta) {
-	live := a.live[id]
+	live, looked := a.live[id]
+	if !looked || live.UID != meta.UID {
+		return
+	}
 	live.Meta = meta
 	a.live[id] = live
 	if a.fencedOff == nil {

@@ -205,6 +205,9 @@ func (a *app) outcomes() map[object.ID]apply.Outcome {
 	}
 	for _, result := range a.results {
 		for _, o := range result.Outcomes {
+			if _, noted := last[o.Change.ID]; noted && o.Verdict == apply.Fenced {
+				continue // that it stays, or goes to another app, says more
+			}
 			last[o.Change.ID] = o
 		}
 	}
