@@ -3,6 +3,7 @@ package simulation
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // What the simulation found, each as the one case that showed it first.
@@ -30,6 +31,33 @@ func TestAnObjectThatWasHandedOverHalfwayIsLookedAt(t *testing.T) {
 	s.then = "r1"
 	tellOf(t, s, killAfter, "apply ConfigMap shop/x")
 }
+
+// An object that is fenced off on its way from one app to the other still leaves
+// the inventory of the one, and the other may still change it: otherwise both want
+// it from then on, and both are refused for ever.
+func TestAFenceDoesNotKeepWhatIsHandedOver(t *testing.T) {
+	t.Parallel()
+	s := find(t, "hand-over")
+	s.before = []string{"r1", "r2"}
+	past := before(t, s)
+	synctest.Test(t, func(t *testing.T) {
+		w := past.after(t, 0)
+		// a takes the object back from b, and dies; then b gives it up while a cannot
+		// be looked at.
+		w.choose = plot{"p1 apply ConfigMap shop/x": killBefore, "p2 read ConfigMap shop/x": errorBefore}
+		w.alone("p1", "r1", time.Minute)
+		w.alone("p2", "r1", time.Minute)
+		w.clean(s)
+		w.report()
+	})
+}
+
+// plot lets what it names go wrong, each effect by its process and its name.
+type plot map[string]fault
+
+func (plot) next(ready []*message) *message { return plain{}.next(ready) }
+
+func (p plot) strike(m *message) fault { return p[m.String()] }
 
 // tell tells one scenario with one fault at one effect.
 func tell(t *testing.T, name string, what fault, effect string) {

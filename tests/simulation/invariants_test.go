@@ -21,7 +21,7 @@ import (
 
 // sent is told of each message when it is sent.
 func (c *chronicle) sent(m *message) {
-	if m.object == nil {
+	if m.object == nil || m.from == c.somebody {
 		return
 	}
 	m.from.writes++
@@ -397,9 +397,14 @@ func (c *chronicle) quiet(p *process, refused bool) {
 
 // ends: the run ends with the exit code that is due.
 func (c *chronicle) ends(p *process, exit int) {
-	if p.report.Record.Exit != exit {
-		c.violate("ends: %s ended with %d and %q, not %d: %v", p.name, p.report.Record.Exit, p.report.Record.Verdict, exit, p.err)
+	if p.report.Record.Exit == exit {
+		return
 	}
+	var why []string
+	for _, app := range p.report.Record.Apps {
+		why = append(why, fmt.Sprintf("%s %s %s %v %v", app.Name, app.Verdict, app.Message, app.Refusals, app.Changes))
+	}
+	c.violate("ends: %s ended with %d and %q, not %d: %v %s", p.name, p.report.Record.Exit, p.report.Record.Verdict, exit, p.err, strings.Join(why, "; "))
 }
 
 func has[V any](m map[object.ID]V, id object.ID) bool { _, ok := m[id]; return ok }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing/synctest"
 	"time"
+
+	"tidemark.dev/tidemark/render/object"
 )
 
 // network carries every effect that processes have on the world. Nothing takes
@@ -108,14 +110,14 @@ const late = 3 * ttl
 
 var errDead = errors.New("the process is dead")
 
-// soon lets somebody who is no run have an effect, after a while.
-func (w *world) soon(wait time.Duration, name string, act func()) {
+// soon lets somebody who is no run do something to an object, after a while.
+func (w *world) soon(wait time.Duration, name string, id object.ID, act func()) {
 	w.mu.Lock()
 	w.open++
 	w.mu.Unlock()
-	somebody := &process{world: w, name: "somebody"}
+	e := effect{name: name, writes: true, object: &request{id: id}}
 	time.AfterFunc(wait, func() {
-		w.post(&message{from: somebody, effect: effect{name: name, writes: true}, spent: true, answered: make(chan error, 1), act: func() error {
+		w.post(&message{from: w.somebody, effect: e, spent: true, answered: make(chan error, 1), act: func() error {
 			act()
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -85,8 +85,12 @@ func (p *process) job() reconcile.Job {
 		p.t.Fatal(err)
 	}
 	target := &client{process: p}
+	var witness reconcile.Witness = target
+	if p.unwitnessed {
+		witness = nil
+	}
 	return reconcile.Job{
-		Ledger: ledger, Cluster: target, Witness: target, Configure: p.configure, Now: p.Wall,
+		Ledger: ledger, Cluster: target, Witness: witness, Configure: p.configure, Now: p.Wall,
 		Trigger: "schedule", Actor: "tide", Tool: "tidemark simulated",
 		Redact: func(text string) string { return strings.ReplaceAll(text, credential, "[redacted]") },
 	}

@@ -23,7 +23,9 @@ type scenario struct {
 	// when it is empty.
 	ref, then, ends string
 	// exit is the exit code of the clean runs in the end.
-	exit         int
+	exit int
+	// unwitnessed: the cluster keeps no witness of the ledger.
+	unwitnessed  bool
 	deferTimeout time.Duration
 	// refuses is a webhook, reacts a controller: it is told of every object that
 	// was written.
@@ -88,9 +90,9 @@ var scenarios = []scenario{
 			"r2": web(configMap("one", "1"), definition("Widget", "widgets"), custom("Widget", "w", "1"), configMap("operator", "1"), custom("Gadget", "g", "1")),
 		},
 		reacts: func(w *world, id object.ID) {
-			if id.Name == "operator" {
-				w.soon(5*time.Second, "installs the Gadgets", func() {
-					_, _ = w.server.apply(definition("Gadget", "gadgets"), apply.Target{}, "operator", true)
+			if gadgets := definition("Gadget", "gadgets"); id.Name == "operator" && w.server.objects[gadgets.ID] == nil {
+				w.soon(5*time.Second, "installs the Gadgets", id, func() {
+					_, _ = w.server.apply(gadgets, apply.Target{}, "operator", true)
 				})
 			}
 		},
@@ -104,7 +106,7 @@ var scenarios = []scenario{
 		prepare: func(w *world) { w.server.finalize(configMap("two", "").ID, "example.com/hold") },
 		reacts: func(w *world, id object.ID) {
 			if o := w.server.objects[id]; o != nil && o.terminating {
-				w.soon(20*time.Second, "lets go", func() { w.server.finalize(id) })
+				w.soon(20*time.Second, "lets go", id, func() { w.server.finalize(id) })
 			}
 		},
 	},

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tidemark.dev/tidemark/render/object"
 )
 
 // chance lets everything happen that a seed draws: any order, any delay, any
@@ -54,16 +56,45 @@ func (c *chance) strike(m *message) fault {
 // revisions, when each begins, how wrong its clock is, and what goes wrong.
 func (w *world) seeded(s scenario, draw *rand.Rand) {
 	w.choose = &chance{Rand: draw, w: w, struck: map[*process]int{}}
-	refs := slices.Sorted(maps.Keys(w.repo))
+	refs := w.refs()
 	for i := range 2 + draw.IntN(3) {
 		wait := time.Duration(draw.IntN(100)) * time.Second
 		skew := time.Duration(draw.IntN(600)-300) * time.Second
 		w.start(fmt.Sprintf("p%d", i+1), refs[draw.IntN(len(refs))], wait, skew)
 	}
+	for range draw.IntN(3) {
+		w.disturb(s, draw)
+	}
 	w.run()
 	w.judge("the storm")
 	w.choose = plain{}
 	w.clean(s)
+}
+
+// disturb lets somebody who is no run come by: a controller that notes something
+// on an object, or a person who edits or deletes one.
+func (w *world) disturb(s scenario, draw *rand.Rand) {
+	ids := slices.SortedFunc(maps.Keys(w.wanted(w.refs()[0])), object.ID.Compare)
+	id, what := ids[draw.IntN(len(ids))], draw.IntN(6)
+	if s.ends != "" {
+		what = 0 // nothing would put it right
+	}
+	w.soon(time.Duration(draw.IntN(150))*time.Second, [...]string{"notes", "notes", "notes", "notes", "edits", "deletes"}[what], id, func() {
+		switch {
+		case w.server.objects[id] == nil:
+		case what < 4:
+			w.server.edit(id, "controller", map[string]string{"metadata.annotations.noted": fmt.Sprint(what)})
+		case what == 4 && id.Kind == "ConfigMap":
+			w.server.edit(id, "person", map[string]string{"data.key": "edited"})
+		case what == 5 && id.Kind == "ConfigMap":
+			w.server.remove(id)
+		}
+	})
+}
+
+// refs lists the revisions of the repository.
+func (w *world) refs() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(w.repo)), func(ref string) bool { return ref == "live" })
 }
 
 // TestSeeds tells stories that seeds draw: 10,000, or as many as the variable

@@ -30,9 +30,11 @@ type world struct {
 	ref          string
 	apps         []string
 	deferTimeout time.Duration
+	unwitnessed  bool
 	reacts       func(*world, object.ID)
 
 	processes []*process
+	somebody  *process          // who is no run
 	names     map[string]string // of processes, by the id of their run
 }
 
@@ -41,13 +43,14 @@ type world struct {
 func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, store: mem.Open(mem.Options{Now: time.Now}), server: newServer(),
-		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, reacts: s.reacts, names: map[string]string{},
+		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, unwitnessed: s.unwitnessed, reacts: s.reacts, names: map[string]string{},
 	}
 	if w.apps == nil {
 		w.apps = []string{"web"}
 	}
 	w.server.refuses = s.refuses
 	w.network = network{begun: time.Now(), choose: plain{}, watch: w, wake: make(chan struct{}, 1)}
+	w.somebody = &process{world: w, name: "somebody"}
 	w.chronicle.world, w.last = w, map[object.ID]*process{}
 	return w
 }
