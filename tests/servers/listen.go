@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type listener struct {
 	server *http.Server
 	done   sync.WaitGroup
 	err    error
+	open   atomic.Int64 // connections of clients
 }
 
 // listen serves the handler, over TLS when config is given.
@@ -31,6 +33,15 @@ func listen(handler http.Handler, config *tls.Config) (*listener, error) {
 			Handler: handler, TLSConfig: config, ReadHeaderTimeout: time.Minute,
 			ErrorLog: log.New(io.Discard, "", 0), // handlers that cut connections on purpose would fill it
 		},
+	}
+	l.server.ConnState = func(_ net.Conn, now http.ConnState) {
+		switch now {
+		case http.StateNew:
+			l.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			l.open.Add(-1)
+		case http.StateActive, http.StateIdle:
+		}
 	}
 	serve := func() error { return l.server.Serve(socket) }
 	if config != nil {

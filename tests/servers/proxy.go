@@ -15,6 +15,8 @@ import (
 // Fault says what happens to one request. The zero value passes it on and its answer back. The fields are heeded in the
 // order in which they stand.
 type Fault struct {
+	// Sent, when set, gets what the client sends as it is read.
+	Sent io.Writer
 	// Hold keeps the request from going on until the channel is closed, or its client leaves.
 	Hold <-chan struct{}
 	// Reset cuts the connection; the server never hears of the request.
@@ -23,8 +25,6 @@ type Fault struct {
 	Status int
 	Header http.Header
 	Body   string
-	// Sent, when set, gets what the client sends as it passes.
-	Sent io.Writer
 	// Late takes the request whole and passes it on when the channel is closed, whether its client is still there or not:
 	// it was on its way all the time. Taken, when set, is called once it is whole.
 	Late  <-chan struct{}
@@ -125,10 +125,25 @@ func (p *Proxy) Stop() error {
 	return err
 }
 
+// Connections counts the connections that clients have, those of clients that are gone among them until the Proxy has read
+// what they had sent.
+func (p *Proxy) Connections() int { return int(p.listener.open.Load()) }
+
 // ServeHTTP is the proxy itself.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer http.ResponseWriter = p.Requests.record(w, r)
 	fault := p.fault(r)
+	if fault.Sent != nil {
+		r.Body = tee{io.TeeReader(r.Body, fault.Sent), r.Body}
+	}
+	if fault.Hold != nil || fault.Late != nil {
+		// While there is a body to come, nobody notices that the client leaves, and the body goes with it.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			cut(w)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	if !wait(r.Context(), fault.Hold) || fault.Reset {
 		cut(w)
 	}
@@ -137,9 +152,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.WriteHeader(fault.Status)
 		_, _ = answer.Write([]byte(fault.Body)) // the client may have left
 		return
-	}
-	if fault.Sent != nil {
-		r.Body = tee{io.TeeReader(r.Body, fault.Sent), r.Body}
 	}
 	if fault.HoldAnswer != nil {
 		answer = &late{ResponseWriter: answer, until: fault.HoldAnswer, ctx: r.Context()}
@@ -154,12 +166,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = &telling{ResponseWriter: answer, tell: fault.Answered}
 	}
 	if fault.Late != nil {
-		// The body is still the client's until it is read.
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			cut(w)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		if fault.Taken != nil {
 			fault.Taken()
 		}

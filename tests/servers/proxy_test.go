@@ -92,6 +92,9 @@ func TestProxyOutlivesItsClients(t *testing.T) {
 		Target: server.URL,
 		Fault: func(r *http.Request) servers.Fault {
 			defer func() { came <- r.URL.Path }()
+			if r.URL.Path == "/hold" {
+				return servers.Fault{Hold: hold}
+			}
 			if r.URL.Path == "/late" {
 				return servers.Fault{Late: late, Sent: sent, Taken: func() { close(taken) }}
 			}
@@ -120,6 +123,8 @@ func TestProxyOutlivesItsClients(t *testing.T) {
 	if n := done.Load(); n != 1 {
 		t.Errorf("done %d times, want 1", n)
 	}
+	leave("/hold", func() {})
+	eventually(t, "no connection of those who left", func() bool { return p.Connections() == 0 })
 	leave("/late", func() {
 		if body := <-sent; body != "x" {
 			t.Errorf("saw %q pass, want x", body)
@@ -129,8 +134,12 @@ func TestProxyOutlivesItsClients(t *testing.T) {
 	if n := done.Load(); n != 1 {
 		t.Errorf("done %d times before it was let go, want 1", n)
 	}
+	if n := p.Connections(); n == 0 {
+		t.Error("no connection is left, but the late request still has its own")
+	}
 	close(late)
 	eventually(t, "the late request done", func() bool { return done.Load() == 2 })
+	eventually(t, "no connection left", func() bool { return p.Connections() == 0 })
 }
 
 // told is a writer that tells what is written.
