@@ -114,10 +114,7 @@ func killedAtEach(t *testing.T, s *scenario, storeName string, some int, count *
 // killedAnyTime kills a run of some scenario at some time, both drawn with the seed.
 func killedAnyTime(t *testing.T, all []*scenario, seed uint64, count *tally) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	s, storeName := all[random.IntN(len(all))], "s3"
-	if random.IntN(4) == 0 {
-		storeName = "gcs"
-	}
+	s, storeName := all[random.IntN(len(all))], []string{"s3", "s3", "gcs", "dir"}[random.IntN(4)]
 	recorded, err := shared.recorded(s, storeName)
 	if err != nil {
 		t.Fatalf("record a run without a fault: %v", err)
@@ -272,6 +269,7 @@ func (w *world) killAt(when string, is func(*passage) bool) (death, error) {
 			return servers.Fault{Hold: make(chan struct{})}
 		case late:
 			p.Belated = true
+			w.belated.Add(1)
 			return servers.Fault{Late: belated, Taken: func() { close(reached) }, Answered: func(int) { close(arrived) }}
 		}
 		return servers.Fault{Answered: func(int) { close(reached) }, HoldAnswer: make(chan struct{})}
@@ -280,6 +278,7 @@ func (w *world) killAt(when string, is func(*passage) bool) (death, error) {
 	d, err := w.killOn(reached)
 	if when == late && d.reached {
 		d.letGo = func() error {
+			defer w.belated.Add(-1)
 			close(belated)
 			select {
 			case <-arrived:

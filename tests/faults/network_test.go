@@ -164,52 +164,11 @@ func TestNetwork(t *testing.T) {
 
 // weather does a run in bad weather, and clean ones when it is over.
 func (w *world) weather(ctx context.Context, c weather, waits *atomic.Int64) (outcome, error) {
-	wires := map[string]*wire{}
-	for server, p := range w.proxies {
-		wire, err := newWire(strings.TrimPrefix(p.URL, "http://"))
-		if err != nil {
-			return outcome{}, err
-		}
-		defer func() { _ = wire.Stop() }()
-		wires[server] = wire
-	}
-	if err := w.configureVia(user, func(server string) string { return "http://" + wires[server].proxy.Listen }); err != nil {
-		return outcome{}, err
-	}
-	bad := wires[c.server]
-	var begun atomic.Bool
-	var broken atomic.Int64
-	w.breaks(func(p *passage) servers.Fault {
-		if p.Server != c.server || !c.begins(p, &begun) {
-			return servers.Fault{}
-		}
-		n := broken.Add(1)
-		if c.toxic != "" {
-			if n == 1 && c.spell != throughout {
-				_ = bad.poison(c.toxic)
-				if c.spell == briefly {
-					time.AfterFunc(time.Second, bad.heal)
-				}
-			}
-			return servers.Fault{}
-		}
-		if c.spell == briefly && n > 2 {
-			return servers.Fault{}
-		}
-		return c.fault()
-	})
-	if c.toxic != "" && c.spell == throughout {
-		if err := bad.poison(c.toxic); err != nil {
-			return outcome{}, err
-		}
-	}
-	run, err := w.start(user, "sync", "--config", w.config(user), "--lease-ttl", weathered, "--timeout", inTime.String(), "--output", "json")
+	run, err := w.through(c)
 	if err != nil {
 		return outcome{}, err
 	}
 	o, err := run.outcome()
-	w.breaks(nil)
-	bad.heal()
 	if err != nil {
 		return o, err
 	}
@@ -239,6 +198,68 @@ func (w *world) weather(ctx context.Context, c weather, waits *atomic.Int64) (ou
 		return o, complaint("%v", err)
 	}
 	return o, nil
+}
+
+// through does a run in bad weather, to its end.
+func (w *world) through(c weather) (*process, error) {
+	wires := map[string]*wire{}
+	w.wired = true
+	over := sync.OnceValue(func() error {
+		w.breaks(nil)
+		for _, wire := range wires {
+			wire.heal()
+			wire.stop()
+		}
+		w.wired = false
+		return errors.Join(w.drain(), w.configure(user))
+	})
+	defer func() { _ = over() }()
+	for server, p := range w.proxies {
+		wire, err := newWire(strings.TrimPrefix(p.URL, "http://"))
+		if err != nil {
+			return nil, err
+		}
+		wires[server] = wire
+	}
+	if err := w.configureVia(user, func(server string) string { return "http://" + wires[server].proxy.Listen }); err != nil {
+		return nil, err
+	}
+	bad := wires[c.server]
+	if c.toxic != "" && c.spell == throughout {
+		if err := bad.poison(c.toxic); err != nil {
+			return nil, err
+		}
+	}
+	w.breaks(c.breaking(bad))
+	run, err := w.start(user, "sync", "--config", w.config(user), "--lease-ttl", weathered, "--timeout", inTime.String(), "--output", "json")
+	if err != nil {
+		return nil, err
+	}
+	return run, errors.Join(run.wait(), over())
+}
+
+// breaking gives what happens to each request.
+func (c weather) breaking(bad *wire) func(*passage) servers.Fault {
+	var begun atomic.Bool
+	var broken atomic.Int64
+	return func(p *passage) servers.Fault {
+		if p.Server != c.server || !c.begins(p, &begun) {
+			return servers.Fault{}
+		}
+		n := broken.Add(1)
+		switch {
+		case c.toxic == "" && c.spell == briefly && n > 2:
+			return servers.Fault{}
+		case c.toxic == "":
+			return c.fault()
+		case n == 1 && c.spell != throughout:
+			_ = bad.poison(c.toxic) // the wire says no only to what it does not know, which the sample would show
+			if c.spell == briefly {
+				time.AfterFunc(time.Second, bad.heal)
+			}
+		}
+		return servers.Fault{}
+	}
 }
 
 // begins says whether there is trouble with this request.

@@ -26,6 +26,7 @@ type process struct {
 	stdout, stderr bytes.Buffer // complete once done is closed
 	began          time.Time
 	took           time.Duration
+	left           error // what went wrong with reading what it had sent
 	done           chan struct{}
 }
 
@@ -52,9 +53,13 @@ func (w *world) start(as string, args ...string) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
+	w.running.Add(1)
 	go func() {
 		_ = p.cmd.Wait() // the exit code is asked for
 		p.took = time.Since(p.began)
+		if w.running.Add(-1) == 0 && !w.wired {
+			p.left = w.drain()
+		}
 		close(p.done)
 	}()
 	return p, nil
@@ -77,7 +82,7 @@ func (p *process) signal(s syscall.Signal) error {
 func (p *process) kill() error {
 	err := p.signal(syscall.SIGKILL)
 	<-p.done
-	return err
+	return errors.Join(err, p.left)
 }
 
 // wait waits for the process to end by itself. What is still there afterwards of its group is an error.
@@ -93,7 +98,7 @@ func (p *process) wait() error {
 		_ = p.signal(syscall.SIGKILL)
 		return errors.Join(errors.New("it left a child process"), err)
 	}
-	return nil
+	return p.left
 }
 
 // outcome is what a run that ended by itself says about itself.

@@ -20,7 +20,7 @@ const interrupted = 16
 // wide is a change of more objects than are applied at once.
 func wide() *scenario {
 	first, second := tree{"one/alpha.yaml": configMap("alpha", "low")}, tree{"one/alpha.yaml": configMap("alpha", "low")}
-	for i := range 48 {
+	for i := range 36 {
 		file, name := fmt.Sprintf("one/wide-%02d.yaml", i), fmt.Sprintf("wide-%02d", i)
 		first[file], second[file] = configMap(name, "low"), configMap(name, "high")
 	}
@@ -254,22 +254,88 @@ func planning(ctx context.Context, w *world, is func(*passage) bool) error {
 	return errors.Join(err, w.freed(ctx), w.goesOn(ctx))
 }
 
+// toldAt tells a run to end while a request is held, before the server or after, and lets the request go on. Most runs end
+// as interrupted; one that had nothing left to do may end well. In any case nobody has to wait for it.
+func toldAt(ctx context.Context, w *world, at point) error {
+	s, err := w.stop(clean, at.when, at.is, 1)
+	if err != nil {
+		return err
+	}
+	defer s.letGo()
+	if err := s.run.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	time.Sleep(300 * time.Millisecond) // it has heard by then
+	s.letGo()
+	o, err := s.run.outcome()
+	if err != nil {
+		return err
+	}
+	head, _, err := w.head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case o.exit != interrupted && o.exit != w.scenario.exit:
+		return fmt.Errorf("exit code %d:\n%s", o.exit, o.said)
+	case head.Seq > 0 && !head.Lease.Free:
+		return fmt.Errorf("the lease is not free after exit code %d:\n%s", o.exit, o.said)
+	case o.exit == interrupted && head.Seq > 0 && o.record.Seq == head.Audit.Seq && head.Audit.Verdict != state.Interrupted:
+		return fmt.Errorf("exit code %d, and the record says %s", o.exit, head.Audit.Verdict)
+	}
+	return w.goesOn(ctx)
+}
+
+// toldAtEach tells runs to end at each of the points of a scenario at which something changes, or at some.
+func toldAtEach(t *testing.T, s *scenario, moments, failed *atomic.Int64) {
+	recorded, err := shared.recorded(s, "s3")
+	if err != nil {
+		t.Fatalf("record a run without a fault: %v", err)
+	}
+	var all sync.WaitGroup
+	for _, p := range choose(recorded.passages, sampled) {
+		if p.when == late { // a run that lives hears of it
+			if soak {
+				continue
+			}
+			p.when = after
+		}
+		moments.Add(1)
+		all.Go(func() {
+			err := shared.within(t.Context(), s, "s3", func(ctx context.Context, w *world) error { return toldAt(ctx, w, p) })
+			if err != nil {
+				failed.Add(1)
+				t.Errorf("%s, told to end at %s: %v", s.name, p, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestSignalled(t *testing.T) {
 	t.Parallel()
 	shared.ready(t)
-	var failed atomic.Int64
+	var moments, failed atomic.Int64
 	t.Run("when", func(t *testing.T) {
 		for name, story := range signals {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
+				moments.Add(1)
 				if err := shared.within(t.Context(), wide(), "s3", story); err != nil {
 					failed.Add(1)
 					t.Error(err)
 				}
 			})
 		}
+		for _, s := range scenarios() {
+			if soak || s.name == "add and remove" {
+				t.Run("at each point of "+s.name, func(t *testing.T) {
+					t.Parallel()
+					toldAtEach(t, s, &moments, &failed)
+				})
+			}
+		}
 	})
-	t.Logf("counts: signals: %d moments, %d violations", len(signals), failed.Load())
+	t.Logf("counts: signals: %d moments, %d violations", moments.Load(), failed.Load())
 }
 
 // within tells a story in a prepared world of its own.

@@ -23,11 +23,8 @@ func newWire(address string) (*wire, error) {
 	return w, w.proxy.Start()
 }
 
-// Stop cuts the wire.
-func (w *wire) Stop() error {
-	w.proxy.Stop()
-	return nil
-}
+// stop cuts the wire.
+func (w *wire) stop() { w.proxy.Stop() }
 
 // poison makes the wire bad, for connections that there are and that come. A toxic is its type and its attributes in JSON.
 func (w *wire) poison(toxic string) error {

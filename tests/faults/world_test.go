@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"tidemark.dev/tidemark/tests/servers"
 )
@@ -28,6 +31,10 @@ type world struct {
 	canaries map[string][]byte // what must stay as it is, by path
 	deletes  int               // the mark in the log of deletes at which it began
 
+	// wired: other connections lead to the proxies than those of processes.
+	wired bool
+	// running counts the processes, belated the requests of dead ones that are still on their way.
+	running, belated atomic.Int64
 	// fault is what happens to the next requests; nil: nothing.
 	fault atomic.Pointer[func(*passage) servers.Fault]
 }
@@ -146,6 +153,9 @@ func (w *world) config(as string) string { return filepath.Join(w.dir, "tidemark
 
 // pass notes a request and says what happens to it.
 func (w *world) pass(server string, r *http.Request) servers.Fault {
+	if r.URL.Path == sentinel {
+		return servers.Fault{Status: http.StatusNoContent}
+	}
 	p := w.journal.arrive(server, r)
 	var fault servers.Fault
 	if plan := w.fault.Load(); plan != nil {
@@ -166,7 +176,36 @@ func (w *world) pass(server string, r *http.Request) servers.Fault {
 	return fault
 }
 
-// break sets what happens to the requests that come; nil: nothing.
+// drain waits until the proxies have read all that dead processes had sent, so that it is not taken for somebody else's.
+func (w *world) drain() error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		open := 0
+		for server, p := range w.proxies {
+			// Connections are accepted in their order: once this one is, the others are counted.
+			socket, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(socket, "GET "+sentinel+" HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+			_, err = io.Copy(io.Discard, socket)
+			if err := errors.Join(err, socket.Close()); err != nil {
+				return fmt.Errorf("drain the proxy before the %s: %w", server, err)
+			}
+			open += p.Connections()
+		}
+		switch {
+		case int64(open) <= w.belated.Load():
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("%d connections are left of processes that ended", open)
+		}
+	}
+}
+
+// sentinel is the path of a request of the tests' own.
+const sentinel = "/sentinel"
+
+// breaks sets what happens to the requests that come; nil: nothing.
 func (w *world) breaks(fault func(*passage) servers.Fault) {
 	if fault == nil {
 		w.fault.Store(nil)
