@@ -47,7 +47,7 @@ func TestConformance(t *testing.T) {
 			t.Errorf("simulated: %s\n     real: %s", got, want)
 		}
 	}
-	t.Logf("counts: %d operations compared with the real API server", len(real))
+	t.Logf("counts: simulated API server: %d answers the same as the real one's", len(real))
 }
 
 func at(lines []string, i int) string {
@@ -139,8 +139,7 @@ func named(managers []string) []string {
 }
 
 func errorCase(err error) string {
-	var fields *apply.FieldConflictError
-	if errors.As(err, &fields) {
+	if fields, ok := errors.AsType[*apply.FieldConflictError](err); ok {
 		return fmt.Sprintf("conflict of fields %v", fields.Fields)
 	}
 	for name, sentinel := range map[string]error{

@@ -86,7 +86,7 @@ func TestDamagedHead(t *testing.T) {
 			blobs[headName][at] ^= 1 << (at % 8)
 		})
 	}
-	t.Logf("counts: %d damaged heads, all exit 13", 2*len(head))
+	t.Logf("counts: damaged state: %d heads cut off or with a bit flipped", 2*len(head))
 }
 
 // TestDamagedBlobs: what the head names and a run needs is there as it was
@@ -119,7 +119,7 @@ func TestDamagedBlobs(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("counts: %d blobs missing, swapped and cut off", cases)
+	t.Logf("counts: damaged state: %d blobs missing, swapped or cut off", cases)
 }
 
 // TestOldHead: a head that was restored from before stops every run, by the word
@@ -181,7 +181,7 @@ func TestForeignEntries(t *testing.T) {
 			cases++
 		}
 	}
-	t.Logf("counts: %d inventories with entries of others", cases)
+	t.Logf("counts: damaged state: %d inventories with entries of others", cases)
 }
 
 // slip puts every canary into the inventory of the app, with its UID or with

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ type single struct {
 }
 
 func (s *single) strike(m *message) fault {
-	if m.from.name != s.of {
+	if m.from.name != s.of || !m.writes && s.what.after() {
 		return none
 	}
 	s.met++
@@ -30,34 +31,47 @@ func (s *single) strike(m *message) fault {
 	return none
 }
 
+// after: the fault comes when an effect has been had. For a read, which has none,
+// it is the same as the fault that comes before the next effect.
+func (f fault) after() bool { return f == killAfter || f == killLate || f == pauseAfter }
+
+// tally is what the parts of a test did.
+type tally struct{ cases, runs, effects, faults atomic.Int64 }
+
+func (a *tally) add(w *world) {
+	a.cases.Add(1)
+	a.runs.Add(int64(w.counts.runs))
+	a.effects.Add(int64(w.counts.messages))
+	a.faults.Add(int64(w.struck))
+}
+
 // TestSingleFault tells each scenario once for every effect of a run and every
 // fault: something goes wrong, others come meanwhile, and after two clean runs
 // everything is as it should be.
 func TestSingleFault(t *testing.T) {
+	var all tally
+	t.Cleanup(func() {
+		t.Logf("counts: single faults: %d scenarios, %d cases, %d faults, %d runs, %d effects",
+			len(scenarios), all.cases.Load(), all.faults.Load(), all.runs.Load(), all.effects.Load())
+	})
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			past := before(t, s)
 			for what := range faults {
 				t.Run(what.String(), func(t *testing.T) {
-					effects, runs := 0, 0
-					for met := true; met; effects++ {
+					for at, met := 0, true; met && !t.Failed(); at++ {
 						synctest.Test(t, func(t *testing.T) {
 							w := past.after(t, 0)
-							policy := &single{what: what, of: "p1", at: effects}
+							policy := &single{what: what, of: "p1", at: at}
 							w.single(s, policy)
-							met = policy.met > effects
-							runs += w.counts.runs
-							w.report()
+							all.add(w)
+							met = policy.met > at && what != none
+							if w.report(); t.Failed() {
+								t.Logf("effect %d", at)
+							}
 						})
-						if t.Failed() {
-							t.Fatalf("effect %d", effects)
-						}
-						if what == none {
-							return
-						}
 					}
-					t.Logf("counts: %d effects, %d runs", effects-1, runs)
 				})
 			}
 		})

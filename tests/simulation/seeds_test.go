@@ -107,7 +107,8 @@ func TestSeeds(t *testing.T) {
 		count = number(t, text)
 	}
 	pasts := stormy(t)
-	var next, runs, messages, faults atomic.Int64
+	var next atomic.Int64
+	var all tally
 	t.Run("storms", func(t *testing.T) {
 		for worker := range 4 {
 			t.Run(strconv.Itoa(worker), func(t *testing.T) {
@@ -120,9 +121,7 @@ func TestSeeds(t *testing.T) {
 					seed += first
 					synctest.Test(t, func(t *testing.T) {
 						w := storm(t, pasts, seed)
-						runs.Add(int64(w.counts.runs))
-						messages.Add(int64(w.counts.messages))
-						faults.Add(int64(w.struck))
+						all.add(w)
 						if len(w.found) > 0 {
 							t.Errorf("seed %d; alone: TIDEMARK_SEED=%d go test ./tests/simulation -run TestSeeds", seed, seed)
 							w.report()
@@ -132,7 +131,7 @@ func TestSeeds(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("counts: %d seeds, %d runs, %d effects, %d faults", count, runs.Load(), messages.Load(), faults.Load())
+	t.Logf("counts: seeds: %d seeds, %d faults, %d runs, %d effects", all.cases.Load(), all.faults.Load(), all.runs.Load(), all.effects.Load())
 }
 
 // stormy gives the pasts that seeds draw from.
