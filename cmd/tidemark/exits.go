@@ -21,7 +21,7 @@ var exits = []struct { //nolint:gochecknoglobals // a table
 	meaning string
 }{
 	{reconcile.ExitOK, "in sync, changed, waiting for approval, or skipped because another run holds the lease"},
-	{exitUsage, "usage; audit verify: findings"},
+	{exitUsage, "usage; audit verify, doctor: findings"},
 	{exitChanges, "only plan --detailed-exitcode: the plan holds changes"},
 	{reconcile.ExitRefused, "a guard refused"},
 	{reconcile.ExitPartial, "partly applied, or not healthy in time"},

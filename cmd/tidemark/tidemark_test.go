@@ -73,6 +73,7 @@ func TestHelp(t *testing.T) {
 		{"audit", "verify", "--help"},
 		{"detach", "--help"},
 		{"unlock", "--help"},
+		{"doctor", "--help"},
 		{"state", "--help"},
 		{"state", "show", "--help"},
 		{"state", "rebuild", "--help"},

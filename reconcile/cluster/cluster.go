@@ -74,5 +74,5 @@ func Open(options Options) (*Cluster, error) {
 }
 
 // Requests counts what was sent so far, by verb: apply, dry-run, patch, create,
-// update, delete, get, list and discover.
+// update, delete, get, list, discover and review.
 func (c *Cluster) Requests() map[string]int64 { return c.counter.snapshot() }

@@ -29,6 +29,7 @@ const (
 	verbGet      = "get"
 	verbList     = "list"
 	verbDiscover = "discover"
+	verbReview   = "review"
 )
 
 const (

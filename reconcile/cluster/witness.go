@@ -39,7 +39,8 @@ func (c *Cluster) Witness(namespace, name, state string) *Witness {
 	return &Witness{cluster: c, namespace: namespace, name: name, state: state}
 }
 
-func (w *Witness) id() object.ID {
+// ID names the Lease.
+func (w *Witness) ID() object.ID {
 	return object.ID{Group: coordinationv1.GroupName, Kind: "Lease", Namespace: w.namespace, Name: w.name}
 }
 
@@ -50,7 +51,7 @@ func (w *Witness) resource() resource {
 
 // ReadWitness gives what the witness knows, or apply.ErrNotFound.
 func (w *Witness) ReadWitness(ctx context.Context) (apply.Witness, error) {
-	body, err := w.cluster.get(ctx, w.resource(), w.id(), wholeJSON)
+	body, err := w.cluster.get(ctx, w.resource(), w.ID(), wholeJSON)
 	if err != nil {
 		return apply.Witness{}, err
 	}
@@ -89,7 +90,7 @@ func (w *Witness) WriteWitness(ctx context.Context, know apply.Witness) error {
 	if err != nil {
 		return fmt.Errorf("encode the witness: %w", err)
 	}
-	path, err := w.resource().path(w.id())
+	path, err := w.resource().path(w.ID())
 	if err != nil {
 		return err
 	}

@@ -51,3 +51,32 @@ func (s *Session) Configured(name string) (file string, configured bool) {
 	}
 	return "", false
 }
+
+// Doctor gives the job that a doctor looks at, as far as it can be opened.
+// Without a configuration it has no Configure.
+func (s *Session) Doctor(ctx context.Context) (reconcile.Job, reconcile.Unopened) {
+	var unopened reconcile.Unopened
+	job := reconcile.Job{
+		GitRequests: s.gitRequests, Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
+	}
+	job.Ledger, unopened.Ledger = s.Ledger(ctx)
+	if unopened.Ledger != nil && s.localErr != nil {
+		unopened.Ledger = s.localErr // it might have named the state
+	}
+	// A nil *cluster.Cluster must not become a Cluster that is not nil.
+	if target, err := s.Cluster(); err != nil {
+		unopened.Cluster = err
+	} else {
+		job.Cluster = target
+		if witness, err := s.Witness(); err == nil && s.stateURL() != "" {
+			job.Witness = witness
+		}
+	}
+	if s.settings.isCommitted() || s.settings.isLocalFile() || s.settings.isSingle() {
+		job.Configure = s.Configure
+	}
+	if !s.settings.isSingle() {
+		job.Only = s.settings.Apps
+	}
+	return job, unopened
+}

@@ -172,6 +172,20 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+func TestDoctor(t *testing.T) {
+	check := func(part, what string, health reconcile.Health, message, advice string) term.Examined {
+		return term.Examined{Check: reconcile.Check{Part: part, What: what, Health: health, Message: message}, Advice: advice}
+	}
+	golden(t, "doctor.txt", term.Doctor([]term.Examined{
+		check("store", "conditional writes", reconcile.Fine, strings.Repeat("one of many words ", 12), ""),
+		check("state", "head", reconcile.Failed, "read head.json: \x1b[31mdamaged", "restore it from a backup, or make it anew from the cluster with the command that is made for this"),
+		check("witness", "permissions", reconcile.Warning, "not granted: get", "grant it"),
+		check("permissions", "ConfigMap", reconcile.Failed, "not granted: delete", "grant it"),
+		check("permissions", "Deployment.apps", reconcile.Failed, "not granted: list in shop", "grant it"),
+		check("app", "web", reconcile.Unchecked, "main 0123456789 is there", ""),
+	}, term.Style{}))
+}
+
 func TestStatus(t *testing.T) {
 	newest := record()
 	head := state.Head{
