@@ -152,8 +152,11 @@ func (w *world) chronicle() error {
 				complain(p, "it is written for the second time")
 			}
 			blobs[p.Path] = bytes.Clone(written(p.Type, p.Sent.Bytes()))
-		case p.Belated, p.Lease:
-			// On its way from a dead process; or the witness, which is not of an app.
+		case p.Lease:
+			// The witness, which is not of an app.
+		case p.Belated && p.Status/100 == 2 && rests(p):
+			complain(p, "its process is dead, another one has taken over, and it took effect")
+		case p.Belated:
 		case writer == 0 && p.Status/100 != 2:
 		case head.Lease.Free || writer != p.Process && writer != 0:
 			complain(p, "it is sent, but the lease is free or held by another (head %d, epoch %d)", head.Seq, head.Epoch)
@@ -205,26 +208,28 @@ func (w *world) subject(p *passage) (object.ID, bool) {
 	return object.ID{}, false
 }
 
-// fenced checks that an apply to an existing object, and every delete, carried UID and resourceVersion.
+// fenced checks that an apply to an existing object, and every delete, rested on what its sender had seen.
 func fenced(p *passage) error {
-	if p.Status/100 != 2 {
-		return nil // it was not done, or nobody knows
+	existed := p.Method == http.MethodDelete || p.Method == http.MethodPatch && p.Status == http.StatusOK
+	if p.Status/100 == 2 && existed && !rests(p) {
+		return fmt.Errorf("%s: it is written without preconditions: %s", p, p.Sent.Bytes())
 	}
+	return nil
+}
+
+// rests says whether a write to the cluster carries UID and resourceVersion, as it must unless it is a create.
+func rests(p *passage) bool {
 	var body struct {
 		Metadata      struct{ UID, ResourceVersion string }
 		Preconditions struct{ UID, ResourceVersion string }
 	}
-	if strings.HasPrefix(p.Type, "application/json-patch") || p.Sent.Len() == 0 {
-		return nil // its tests are operations of the patch
-	}
-	if err := json.Unmarshal(p.Sent.Bytes(), &body); err != nil {
-		return fmt.Errorf("%s: decode %s: %w", p, p.Sent.Bytes(), err)
-	}
 	switch {
-	case p.Method == http.MethodDelete && (body.Preconditions.UID == "" || body.Preconditions.ResourceVersion == ""):
-		return fmt.Errorf("%s: it is deleted without preconditions: %s", p, p.Sent.Bytes())
-	case p.Method == http.MethodPatch && p.Status == http.StatusOK && (body.Metadata.UID == "" || body.Metadata.ResourceVersion == ""):
-		return fmt.Errorf("%s: it existed and is changed without preconditions: %s", p, p.Sent.Bytes())
+	case strings.HasPrefix(p.Type, "application/json-patch"):
+		return bytes.Contains(p.Sent.Bytes(), []byte("/metadata/uid")) // one of its operations is a test of it
+	case json.Unmarshal(p.Sent.Bytes(), &body) != nil:
+		return false
+	case p.Method == http.MethodDelete:
+		return body.Preconditions.UID != "" && body.Preconditions.ResourceVersion != ""
 	}
-	return nil
+	return body.Metadata.UID != "" && body.Metadata.ResourceVersion != ""
 }

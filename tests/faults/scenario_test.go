@@ -101,6 +101,10 @@ func scenarios() []*scenario {
 			trees: []tree{calm, rough.with(tree{"one/gamma.yaml": configMap("gamma", "for-a-moment")}), rough.with(tree{"one/alpha.yaml": configMap("alpha", "higher")})},
 		},
 		{
+			name: "taken back meanwhile", apps: oneApp, before: []int{0}, killed: 1, after: 0,
+			trees: []tree{calm, rough.with(tree{"one/doomed.yaml": ""})},
+		},
+		{
 			name: "take-over", apps: oneApp, before: []int{0}, dying: 1, killed: 1, after: 1,
 			trees: []tree{calm, rough.with(tree{"one/doomed.yaml": "", "one/gamma.yaml": configMap("gamma", "new")})},
 		},
