@@ -35,6 +35,7 @@ func (r *runner) adoptCluster(ctx context.Context) (state.Record, error) {
 	if !able {
 		return state.Record{}, errors.New("this cluster cannot be searched")
 	}
+	r.anyCluster = true
 	l, err := r.begin(ctx)
 	if err == nil {
 		err = l.witness.unheard

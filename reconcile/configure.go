@@ -34,6 +34,8 @@ type app struct {
 
 	// observe: nothing moved, neither the inputs nor any object
 	untouched bool
+	// strayed: the inventory took objects in that a restore brought back.
+	strayed bool
 
 	// render
 	rendered Rendered

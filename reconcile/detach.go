@@ -76,10 +76,12 @@ func (r *runner) detach(ctx context.Context, name string, objects []string) (sta
 	}
 	// A lease that was taken over is given back with a record in any case.
 	if err == nil {
-		if err = r.commit(ctx, l, d.plan(), d.owned); err != nil {
-			return state.Record{}, err
+		if err = r.commit(ctx, l, d.plan(), d.owned); err == nil {
+			err = l.holding(ctx, d.release)
 		}
-		err = l.holding(ctx, d.release)
+	}
+	if l.tenure == nil {
+		return state.Record{}, err
 	}
 	if errors.Is(err, state.ErrLost) {
 		return state.Record{}, err
@@ -317,6 +319,8 @@ func (d *detachment) releaseOne(ctx context.Context, p *parting) error {
 
 // settle commits what is left of the app.
 func (d *detachment) settle(ctx context.Context, cause error) (state.Record, error) {
+	ctx, done := lasting(ctx)
+	defer done()
 	entry := state.AppRecord{Name: d.app, Verdict: state.Unchanged}
 	var gone []object.ID
 	stay := 0

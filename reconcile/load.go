@@ -53,11 +53,6 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return l, fmt.Errorf("load state: %w", within(ctx, err))
 	}
-	if head.Seq == 0 && r.job.Mode == Sync {
-		if _, err := r.job.Ledger.Probe(ctx); err != nil {
-			return l, fmt.Errorf("first use of this state: %w", within(ctx, err))
-		}
-	}
 	l.head, l.loaded, l.label = head, true, LedgerLabel(head.Lineage)
 	if head.Idle() || r.job.Mode == PlanOnly {
 		if err := r.hear(ctx, l); err != nil {
@@ -81,9 +76,14 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		l.skipped = true
 		return l, nil
 	}
+	// A lease is not taken on the word of an old head, nor from where another
+	// cluster is reached.
 	err = r.hear(ctx, l)
 	if err == nil {
-		err = l.witness.unheard // a lease is not taken on the word of an old head
+		err = l.witness.unheard
+	}
+	if err == nil && !r.anyCluster {
+		err = r.identify(ctx, l)
 	}
 	if err != nil {
 		return l, fmt.Errorf("load state: %w", err)
@@ -105,6 +105,23 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	}
 	l.head = l.tenure.Head()
 	return l, l.readObserved(ctx, r)
+}
+
+// prove probes a store before its first use: what a store is not fit for would
+// only show when it is too late.
+func (r *runner) prove(ctx context.Context, l *ledger) error {
+	if l.head.Seq > 0 || r.job.Mode != Sync {
+		return nil
+	}
+	probed, err := r.job.Ledger.Probe(ctx)
+	if err != nil {
+		l.loaded = false // nothing is written there
+		return fmt.Errorf("first use of this state: %w", within(ctx, err))
+	}
+	if probed.Left != "" {
+		r.warn("an object of the probe of this state could not be removed: " + probed.Left)
+	}
+	return nil
 }
 
 // readObserved reads the last observation. One that is lost costs a closer look

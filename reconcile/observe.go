@@ -44,6 +44,9 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 		}
 	}
 	l.lists = r.list(ctx, l, kinds)
+	if l.witness.behind {
+		r.findStrays(ctx, l, apps)
+	}
 	for _, a := range apps {
 		if a.err == nil && l.lists.down != nil {
 			a.err = fmt.Errorf("observe: %w", l.lists.down)

@@ -19,6 +19,28 @@ func (r *runner) discover(ctx context.Context, l *ledger) error {
 	if l.witness.unheard != nil {
 		return l.witness.unheard
 	}
+	if err := r.identify(ctx, l); err != nil {
+		return err
+	}
+	if l.witness.behind {
+		r.warn("the cluster does not remember the last changes of this ledger, as after a restore: everything is looked at closely")
+	}
+	var err error
+	l.kinds, err = r.job.Cluster.Discover(ctx, false)
+	if err != nil {
+		return fmt.Errorf("discover the server's kinds: %w", within(ctx, err))
+	}
+	for _, group := range slices.Sorted(maps.Keys(l.kinds.Failing)) {
+		r.warn(fmt.Sprintf("the API group %s cannot be discovered, its objects are left alone: %s", group, l.kinds.Failing[group]))
+	}
+	return nil
+}
+
+// identify makes sure that the cluster is the ledger's.
+func (r *runner) identify(ctx context.Context, l *ledger) error {
+	if l.cluster != "" {
+		return nil
+	}
 	uid, err := r.job.Cluster.Identity(ctx)
 	if err != nil {
 		return fmt.Errorf("identify the cluster: %w", within(ctx, err))
@@ -27,16 +49,6 @@ func (r *runner) discover(ctx context.Context, l *ledger) error {
 		return &Fault{Exit: ExitState, Err: fmt.Errorf("identify the cluster: %w: it belongs to %s, and this is %s", ErrCluster, l.head.Cluster, uid)}
 	}
 	l.cluster = uid
-	if l.witness.behind {
-		r.warn("the cluster does not remember the last changes of this ledger, as after a restore: everything is looked at closely")
-	}
-	l.kinds, err = r.job.Cluster.Discover(ctx, false)
-	if err != nil {
-		return fmt.Errorf("discover the server's kinds: %w", within(ctx, err))
-	}
-	for _, group := range slices.Sorted(maps.Keys(l.kinds.Failing)) {
-		r.warn(fmt.Sprintf("the API group %s cannot be discovered, its objects are left alone: %s", group, l.kinds.Failing[group]))
-	}
 	return nil
 }
 

@@ -52,6 +52,9 @@ func Run(ctx context.Context, job Job) (Report, error) {
 // ledger meanwhile, and nothing was done.
 func (r *runner) once(ctx context.Context) error {
 	ledger, err := r.load(ctx)
+	if err == nil {
+		err = r.prove(ctx, ledger)
+	}
 	if err != nil || ledger.skipped {
 		return r.settle(ctx, ledger, nil, err)
 	}
@@ -115,6 +118,8 @@ type runner struct {
 	config   Config
 	warnings []string
 	report   Report
+	// anyCluster: another cluster than the ledger's is what the run is about.
+	anyCluster bool
 }
 
 func start(job Job) *runner {

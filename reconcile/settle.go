@@ -161,7 +161,7 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 		}
 		end := settled{app: a, complete: a.succeeded()}
 		after := narrow(a, l, r.job.Ledger.TTL(), apps)
-		if !sameInventory(after, a.owned) || a.results != nil {
+		if !sameInventory(after, a.owned) || a.results != nil || a.strayed {
 			ref, err := putInventory(ctx, r.job.Ledger, after)
 			if err != nil {
 				return nil, err

@@ -49,7 +49,7 @@ var hints = []struct { //nolint:gochecknoglobals // a table
 	{reconcile.ErrNotDead, "tidemark state show tells who has the lease; --force takes it from a run that is alive"},
 	{reconcile.ErrNoLineage, "make sure that state and cluster are the right ones. A new ledger may begin where no head.json is, and takes the objects over when its apps say adopt: [\"tidemark:MARKS\"]"},
 	{reconcile.ErrCluster, "check context and kubeconfig; if the cluster was rebuilt, or restored as another one, give it the state: tidemark state adopt-cluster"},
-	{reconcile.ErrWitness, "restore the newest state, or make it anew from the cluster: tidemark state rebuild. When the ledger was given up on purpose, delete the Lease by which the cluster remembers it"},
+	{reconcile.ErrWitness, "first make sure that this is the right state: the Lease names the one that the cluster knows. Then restore the newest one, or make it anew from the cluster: tidemark state rebuild. When the ledger was given up on purpose, delete the Lease"},
 	{state.ErrRolledBack, "somebody restored an old copy of the state: restore the newest one, or make it anew from the cluster: tidemark state rebuild"},
 	{state.ErrNewer, "use the newer Tidemark"},
 	{state.ErrDamaged, "restore head.json and what it names from a backup or an older version in the bucket, or make it anew from the cluster: tidemark state rebuild"},

@@ -89,6 +89,10 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Bucket == "" {
 		return nil, errors.New("open gs: no bucket")
 	}
+	if u, err := url.Parse(options.Endpoint); err != nil || u.User != nil || u.RawQuery != "" {
+		// Not repeated: it may hold a credential.
+		return nil, errors.New("open gs: the endpoint is not a URL without credentials and parameters")
+	}
 	base := options.Transport
 	if base == nil {
 		base = http.DefaultTransport

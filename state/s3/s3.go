@@ -92,6 +92,10 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Bucket == "" {
 		return nil, errors.New("open s3: no bucket")
 	}
+	if u, err := url.Parse(options.Endpoint); err != nil || u.User != nil || u.RawQuery != "" {
+		// Not repeated: it may hold a credential.
+		return nil, errors.New("open s3: the endpoint is not a URL without credentials and parameters")
+	}
 	// The SDK would warn on stderr, between the lines of others.
 	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if options.Region != "" {

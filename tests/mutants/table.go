@@ -279,8 +279,8 @@ var mutants = []mutant{
 	{
 		safeguard: "a store is probed before its first use",
 		file:      "reconcile/load.go",
-		old:       "	if head.Seq == 0 && r.job.Mode == Sync {",
-		new:       "	if false {",
+		old:       "	if l.head.Seq > 0 || r.job.Mode != Sync {",
+		new:       "	if l.head.Seq >= 0 {",
 		tests:     []string{simulation},
 	},
 }

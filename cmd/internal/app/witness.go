@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -39,24 +40,24 @@ func (s *Session) Witness() (*cluster.Witness, error) {
 // written: without what only says how it is reached, and without a credential.
 func (s *Session) statePlace() string {
 	raw := s.stateURL()
-	at := func(scheme, bucket, prefix, endpoint, given string) string {
-		if endpoint == "" {
-			endpoint = given
-		}
+	at := func(scheme, bucket, prefix string, endpoints ...string) string {
 		place := strings.TrimRight(scheme+"://"+bucket+"/"+strings.Trim(prefix, "/"), "/")
-		if endpoint != "" {
-			place += " at " + strings.TrimRight(endpoint, "/")
+		for _, endpoint := range endpoints {
+			if u, err := url.Parse(endpoint); err == nil && endpoint != "" {
+				u.User, u.RawQuery = nil, ""
+				return place + " at " + strings.TrimRight(strings.ToLower(u.String()), "/")
+			}
 		}
 		return place
 	}
 	switch scheme, _, _ := strings.Cut(raw, "://"); scheme {
 	case "s3":
 		if o, err := s3.ParseURL(raw); err == nil {
-			return at("s3", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.S3.Endpoint)
+			return at("s3", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.S3.Endpoint, s.env.Get("AWS_ENDPOINT_URL_S3"), s.env.Get("AWS_ENDPOINT_URL"))
 		}
 	case "gs":
 		if o, err := gcs.ParseURL(raw); err == nil {
-			return at("gs", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.GCS.Endpoint)
+			return at("gs", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.GCS.Endpoint, s.env.Get("STORAGE_EMULATOR_HOST"))
 		}
 	case "file":
 		if o, err := dir.ParseURL(raw); err == nil {

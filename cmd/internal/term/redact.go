@@ -2,6 +2,7 @@ package term
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/url"
 	"slices"
@@ -23,7 +24,7 @@ type Redactor struct {
 const shortest = 6
 
 // Add tells the redactor a credential, in the forms in which it may turn up: as
-// it is, in base64, escaped in a URL, and line by line.
+// it is, in base64, escaped in a URL or in JSON, and line by line.
 func (r *Redactor) Add(secrets ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -33,7 +34,7 @@ func (r *Redactor) Add(secrets ...string) {
 			if len(line) < shortest || strings.HasPrefix(line, "-----") {
 				continue
 			}
-			r.secrets = append(r.secrets, line, base64.StdEncoding.EncodeToString([]byte(line)), url.QueryEscape(line), url.PathEscape(line))
+			r.secrets = append(r.secrets, line, base64.StdEncoding.EncodeToString([]byte(line)), url.QueryEscape(line), url.PathEscape(line), inJSON(line, true), inJSON(line, false))
 		}
 	}
 	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
@@ -43,6 +44,16 @@ func (r *Redactor) Add(secrets ...string) {
 		pairs = append(pairs, secret, "(redacted)")
 	}
 	r.all = strings.NewReplacer(pairs...)
+}
+
+// inJSON gives a text as it stands in a JSON string, with or without the escapes
+// that make it harmless in HTML.
+func inJSON(text string, html bool) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(html)
+	_ = encoder.Encode(text) // a string always can be
+	return strings.Trim(strings.TrimSpace(out.String()), `"`)
 }
 
 // Text gives a text without the credentials.
