@@ -78,11 +78,13 @@ func TestSingleFault(t *testing.T) {
 	}
 }
 
-// single tells a scenario with one fault of p1; p2 comes right after.
+// single tells a scenario with one fault of p1; p2 comes right after, p3 when p1
+// must have ended, while what it sent may still be on its way.
 func (w *world) single(s scenario, policy *single) {
 	w.choose = policy
 	w.start("p1", s.ref, 0, 0)
 	w.start("p2", s.then, time.Second, 0)
+	w.start("p3", s.then, 2*ttl, 0)
 	w.run()
 	w.judge("the fault")
 	w.clean(s)

@@ -98,6 +98,16 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "no-discovery", before: []string{"r1"}, ref: "r2", then: "r2", ends: "live",
+		repo: repository{
+			"r1":   web(configMap("one", "1"), definition("Widget", "widgets"), custom("Widget", "w", "1"), custom("Widget", "gone", "1")),
+			"r2":   web(configMap("one", "2"), definition("Widget", "widgets"), custom("Widget", "w", "1")),
+			"live": web(configMap("one", "2"), definition("Widget", "widgets"), custom("Widget", "w", "1"), custom("Widget", "gone", "1")),
+		},
+		exit:    11,
+		prepare: func(w *world) { w.server.failing = map[string]string{"example.com": "503"} },
+	},
+	{
 		name: "finalizer", before: []string{"r1"}, ref: "r2", then: "r1",
 		repo: repository{
 			"r1": web(configMap("one", "1"), configMap("two", "1")),
