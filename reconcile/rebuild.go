@@ -126,7 +126,7 @@ func (b *rebuilding) needed(ctx context.Context) error {
 		b.owned[name] = inventory
 	}
 	switch {
-	case b.remains.RolledBack(), b.witness.Epoch > head.Epoch:
+	case b.remains.RolledBack(), b.witness.Epoch > head.Heard:
 		return nil // who holds the lease in an old head lost it long ago
 	case whole:
 		return Refused(fmt.Errorf("%w: the head is whole, and nothing is newer", ErrNeedless))

@@ -231,6 +231,37 @@ func TestRebuildAnOldHead(t *testing.T) {
 	}
 }
 
+// Commands that do not hear the witness raise the epoch of an old head too, which
+// makes it no newer.
+func TestRebuildAnOldHeadThatWentOn(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.attend()
+	w.sync(0)
+	old := w.copyStore()
+	web.configMap("two", "2")
+	w.sync(0)
+	w.store = old
+	for range 2 {
+		tenure, err := w.open().Ledger.Claim(t.Context(), w.head(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := tenure.Settle(t.Context(), state.Record{Verdict: state.Waiting}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.sync(13)
+	w.rebuilt()
+	want := []string{"ConfigMap one", "ConfigMap two", "Namespace " + web.app.Namespace}
+	if diff := cmp.Diff(want, w.ids("web")); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	w.sync(0)
+}
+
 // A head that names what is missing is no use to any run.
 func TestRebuildWhatTheHeadNames(t *testing.T) {
 	t.Parallel()

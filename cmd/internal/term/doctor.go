@@ -47,7 +47,7 @@ const pageWidth = 100
 // words; further lines are indented.
 func (p *page) wrapped(begin string, indent int, text string) {
 	line, room := "", max(pageWidth-indent, 30)
-	for _, word := range strings.Fields(Escape(text)) {
+	for word := range strings.FieldsSeq(Escape(text)) {
 		if line != "" && len([]rune(line))+1+len([]rune(word)) > room {
 			p.line("%s%s", begin, line)
 			begin, line = strings.Repeat(" ", indent), ""

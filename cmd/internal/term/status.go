@@ -144,7 +144,9 @@ func what(r state.Record) string {
 		if app.Message != "" {
 			text += ": " + app.Message
 		}
-		parts = append(parts, text)
+		if text != app.Name || r.Message == "" { // else the message has said it
+			parts = append(parts, text)
+		}
 	}
 	return shorten(strings.Join(parts, "; "), widest)
 }
