@@ -144,7 +144,7 @@ func what(r state.Record) string {
 		if app.Message != "" {
 			text += ": " + app.Message
 		}
-		if text != app.Name || r.Message == "" { // else the message has said it
+		if text != app.Name || app.Verdict != state.Changed { // else the record's message has said it
 			parts = append(parts, text)
 		}
 	}
