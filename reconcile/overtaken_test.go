@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"tidemark.dev/tidemark/reconcile"
@@ -73,4 +74,59 @@ func (o *overtaking) DryRun(ctx context.Context, want object.Object, at apply.Ta
 		first()
 	}
 	return o.Cluster.DryRun(ctx, want, at, force)
+}
+
+// Of two first runs each draws a lineage. The one that comes late sees objects of
+// a ledger that it does not know: that is the other run at work, and no reason
+// to refuse.
+func TestRunIsSkippedWhereAnotherOneInstalls(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	made, finished := make(chan struct{}), make(chan struct{})
+	first, late := w.open(), w.open()
+	first.Cluster = &lingering{Cluster: first.Cluster, made: made, until: finished}
+	var installing sync.WaitGroup
+	late.Cluster = &arriving{Cluster: late.Cluster, first: func() {
+		installing.Go(func() {
+			if report, err := reconcile.Run(t.Context(), first); report.Record.Exit != 0 {
+				t.Errorf("the first run: exit = %d (error %v)\n%s", report.Record.Exit, err, show(report))
+			}
+		})
+		<-made
+	}}
+	report := w.run(late, 0)
+	if report.Record.Verdict != state.Skipped {
+		t.Errorf("verdict = %s, want skipped\n%s", report.Record.Verdict, show(report))
+	}
+	close(finished)
+	installing.Wait()
+}
+
+// arriving is a cluster that something happens to before it is looked at.
+type arriving struct {
+	reconcile.Cluster
+	first func()
+}
+
+func (a *arriving) Identity(ctx context.Context) (string, error) {
+	a.first()
+	return a.Cluster.Identity(ctx)
+}
+
+// lingering is a cluster whose run stays at work after its first object.
+type lingering struct {
+	reconcile.Cluster
+	made  chan struct{}
+	until <-chan struct{}
+}
+
+func (l *lingering) Apply(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.Meta, error) {
+	meta, err := l.Cluster.Apply(ctx, o, at, force)
+	if o.ID.Kind == "ConfigMap" {
+		close(l.made)
+		<-l.until
+	}
+	return meta, err
 }

@@ -69,7 +69,8 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 		return err
 	case errors.As(err, &held) && cause != nil && !isHeld(cause):
 		return cause // another run is at work, which is no reason to call this one well ended
-	case errors.As(err, &held) && cause == nil && r.report.Record.Exit != ExitOK:
+	case errors.As(err, &held) && cause == nil && r.report.Record.Exit != ExitOK && r.report.Record.Exit != ExitRefused:
+		// A refusal is different: it may be due to what the other run is doing just now.
 		r.report.Record.Message = join(r.report.Record.Message, "not recorded, since "+held.Error())
 		return nil
 	case errors.As(err, &held):
