@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -32,10 +33,7 @@ type marked struct {
 // not known, so that it counts as adopted.
 func (r *runner) search(ctx context.Context, cluster Scanner, label string) ([]marked, error) {
 	defer r.stage("search")()
-	objects, err := cluster.Scan(ctx, object.LabelLedger, label)
-	if errors.Is(err, apply.ErrUndiscovered) {
-		err = Unreachable(err)
-	}
+	objects, err := scan(ctx, cluster, label)
 	if err != nil {
 		return nil, fmt.Errorf("search the cluster: %w", err)
 	}
@@ -59,4 +57,25 @@ func (r *runner) search(ctx context.Context, cluster Scanner, label string) ([]m
 		}})
 	}
 	return found, nil
+}
+
+// scan searches the cluster, and again when the server was busy or a kind came or
+// went meanwhile.
+func scan(ctx context.Context, cluster Scanner, label string) (map[object.ID]plan.Meta, error) {
+	for attempt := 1; ; attempt++ {
+		objects, err := cluster.Scan(ctx, object.LabelLedger, label)
+		var busy *apply.BusyError
+		pause := time.Second
+		switch {
+		case errors.Is(err, apply.ErrUndiscovered):
+			return nil, Unreachable(err)
+		case attempt == looks, !errors.As(err, &busy) && !errors.Is(err, apply.ErrNoKind):
+			return objects, err
+		case busy != nil:
+			pause = min(max(busy.After, pause), 30*time.Second)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
 }

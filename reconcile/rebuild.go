@@ -170,7 +170,7 @@ func (b *rebuilding) identify(ctx context.Context) (err error) {
 
 // unknown says which ledgers left objects in the cluster.
 func (b *rebuilding) unknown(ctx context.Context) error {
-	found, err := b.cluster.Scan(ctx, object.LabelLedger, "")
+	found, err := scan(ctx, b.cluster, "")
 	if err != nil {
 		return damage("%w, neither the head nor the witness nor a record; and the cluster cannot be searched: %w", ErrNoLineage, err)
 	}

@@ -386,6 +386,38 @@ func (unsearchable) Scan(context.Context, string, string) (map[object.ID]plan.Me
 	return nil, apply.ErrUndiscovered
 }
 
+// busy is a cluster that asks twice to come back, and once lost a kind meanwhile.
+type busy struct {
+	repairable
+	asked *int
+}
+
+func (b busy) Scan(ctx context.Context, label, value string) (map[object.ID]plan.Meta, error) {
+	*b.asked++
+	switch *b.asked {
+	case 1:
+		return nil, &apply.BusyError{Err: errors.New("storage is (re)initializing")}
+	case 2:
+		return nil, apply.ErrNoKind
+	}
+	return b.repairable.Scan(ctx, label, value)
+}
+
+func TestRebuildComesBackToABusyCluster(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.attend()
+	w.sync(0)
+	w.spoil("head.json", nil)
+	job, asked := w.repair(), 0
+	job.Cluster = busy{job.Cluster.(repairable), &asked}
+	if record, err := reconcile.Rebuild(t.Context(), job); err != nil || asked < 3 || len(w.inventory("web").Members) != 2 {
+		t.Errorf("got %+v, %v after %d searches; want both objects", record, err, asked)
+	}
+}
+
 // silent is a witness that does not answer.
 type silent struct{ reconcile.Witness }
 
