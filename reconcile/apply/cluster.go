@@ -15,7 +15,8 @@ import (
 // method sends one request (Established more) and never retries by itself.
 type Cluster interface {
 	// Apply sends a server-side apply of o. Given a UID and resourceVersion,
-	// the server refuses any other object or state with ErrConflict.
+	// the server refuses any other object or state with ErrConflict; given none,
+	// it refuses any object that exists.
 	Apply(ctx context.Context, o object.Object, at Target, force bool) (plan.Meta, error)
 	// Delete asks for deletion of exactly the object that Target names.
 	Delete(ctx context.Context, id object.ID, version string, at Target, propagation string) error

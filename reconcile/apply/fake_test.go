@@ -109,7 +109,7 @@ func (f *fake) Apply(_ context.Context, o object.Object, at apply.Target, _ bool
 	defer f.mu.Unlock()
 	m, found := f.objects[o.ID]
 	switch {
-	case at != (apply.Target{}) && (!found || m.UID != at.UID || m.ResourceVersion != at.ResourceVersion):
+	case found && at == (apply.Target{}), at != (apply.Target{}) && (!found || m.UID != at.UID || m.ResourceVersion != at.ResourceVersion):
 		return plan.Meta{}, apply.ErrConflict
 	case !found:
 		m = plan.Meta{UID: "uid-" + o.ID.Name}

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/tidemark/reconcile/plan"
 )
 
-// create makes an object that was absent when the plan was made. It is sent
-// without force: whoever made the object in between keeps it.
+// create makes an object that was absent when the plan was made. Whoever made the
+// object in between keeps it.
 func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 	want, ok := d.work.Want.Get(c.ID)
 	if !ok {
@@ -25,7 +25,7 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 		d.options.Applied.add(meta.UID)
 		return Outcome{Change: c, Verdict: Created, Meta: meta}
 	case errors.Is(err, ErrConflict):
-		return Outcome{Change: c, Verdict: TakenFirst, Message: "somebody else made it since the plan: " + err.Error()}
+		return d.taken(ctx, c, err)
 	case errors.Is(err, ErrUnanswered):
 		// The answer is lost, not the object: it may be there. When it is not,
 		// the request may still be on its way.
@@ -36,6 +36,19 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 		}
 	}
 	return d.failed(c, err)
+}
+
+// taken gives the outcome of a create that found an object there. Only one that is
+// not ours proves that there is nothing of ours to remember.
+func (d *doer) taken(ctx context.Context, c plan.Change, conflict error) Outcome {
+	meta, err := d.read(ctx, c)
+	switch owner, _, _ := plan.OwnerOf(c.ID, meta, d.work.Ledger); {
+	case errors.Is(err, ErrNotFound), err == nil && owner == plan.Ours:
+		return Outcome{Change: c, Verdict: Moved, Message: errMoved.Error()}
+	case err != nil:
+		return Outcome{Change: c, Verdict: Failed, Message: errors.Join(conflict, err).Error()}
+	}
+	return Outcome{Change: c, Verdict: TakenFirst, Message: "somebody else made it since the plan: " + conflict.Error()}
 }
 
 // update applies the desired object to exactly the object that was compared.

@@ -102,11 +102,51 @@ func TestDoDoesNotRepeatAFieldConflict(t *testing.T) {
 	t.Run("create", func(t *testing.T) {
 		t.Parallel()
 		w := newWork(t).create(config("one"))
+		w.cluster.put(config("one"), unmarked)
 		w.cluster.fault = failing("apply one", 100, conflict)
 		w.do("one foreign")
-		w.sent("apply one")
+		w.sent("apply one", "read one")
 	})
 }
+
+func TestDoCreatesOnlyWhatIsAbsent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		edit    func(*plan.Meta)
+		verdict string
+	}{
+		{"somebody else made it", unmarked, "foreign"},
+		{"a run before made it", func(*plan.Meta) {}, "moved"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWork(t).create(config("one"))
+			before := w.cluster.put(config("one"), c.edit)
+			w.do("one " + c.verdict)
+			w.sent("apply one", "read one")
+			if got := w.cluster.objects[config("one")]; got.ResourceVersion != before.ResourceVersion {
+				t.Errorf("got %+v, want it as it was", got)
+			}
+		})
+	}
+	t.Run("it is gone again", func(t *testing.T) {
+		t.Parallel()
+		w := newWork(t).create(config("one"))
+		w.cluster.fault = failing("apply one", 1, apply.ErrConflict)
+		w.do("one moved")
+	})
+	t.Run("nobody says whose it is", func(t *testing.T) {
+		t.Parallel()
+		w := newWork(t).create(config("one"))
+		w.cluster.put(config("one"))
+		w.cluster.fault = failing("read one", 1, apply.ErrUnanswered)
+		w.do("one failed")
+	})
+}
+
+// unmarked takes our marks off.
+func unmarked(m *plan.Meta) { m.Labels, m.Annotations = nil, nil }
 
 func TestDoWhenAnObjectIsGone(t *testing.T) {
 	t.Parallel()
@@ -172,7 +212,7 @@ func TestDoReadsBackACreateWithoutAnswer(t *testing.T) {
 		{"it took effect", errLate, nil, "created"},
 		{"it did not, or not yet", apply.ErrUnanswered, nil, "unknown"},
 		{"somebody else's is there", apply.ErrUnanswered, func(f *fake) {
-			f.put(config("one"), func(m *plan.Meta) { m.Labels, m.Annotations = nil, nil })
+			f.put(config("one"), unmarked)
 		}, "unknown"},
 		{"another ledger's is there", apply.ErrUnanswered, func(f *fake) {
 			f.put(config("one"), func(m *plan.Meta) { m.Labels[object.LabelLedger] = "9999" })

@@ -24,11 +24,19 @@ const (
 	jsonBody   = "application/json"
 )
 
-// Apply sends a server-side apply of o. With a Target the server refuses any
-// other object or state with apply.ErrConflict; without one, an object that
-// exists after all is not fenced off but updated, and force: false then gives
-// an apply.FieldConflictError where another manager's field would change.
+// noState is a resourceVersion that no object has: the first of a new server. An
+// apply that carries it makes an object which is absent, and is a conflict where
+// there is one.
+const noState = "1"
+
+// Apply sends a server-side apply of o. The server refuses any other object or
+// state than that of the Target with apply.ErrConflict, and so it does an object
+// that exists where there is no Target. Without force a field of another manager
+// that would change is an apply.FieldConflictError.
 func (c *Cluster) Apply(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.Meta, error) {
+	if at == (apply.Target{}) {
+		at.ResourceVersion = noState
+	}
 	r, err := c.applying(ctx, o, at, force)
 	if err != nil {
 		return plan.Meta{}, err

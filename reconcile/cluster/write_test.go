@@ -93,7 +93,36 @@ func TestApplyWithoutForceNamesWhoOwnsTheFields(t *testing.T) {
 	if want := []string{"alice: .data.key"}; !reflect.DeepEqual(conflict.Fields, want) {
 		t.Errorf("got %q, want %q", conflict.Fields, want)
 	}
-	must(t, c, configMap(t, ns, "one", "ours"), apply.Target{})
+	meta, err := c.Metadata(t.Context(), configMap(t, ns, "one", "").ID, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, configMap(t, ns, "one", "ours"), target(meta))
+}
+
+// An apply without a Target makes what is absent, and nothing else: whoever made
+// the object keeps it as it is, though no field of theirs is in the way.
+func TestApplyWithoutATargetOnlyCreates(t *testing.T) {
+	c, ns := open(t, nil), namespace(t)
+	path := "/api/v1/namespaces/" + ns + "/configmaps/one"
+	admin(t, func(ctx context.Context, plane *servers.ControlPlane) error {
+		_, err := plane.Apply(ctx, path, "alice", fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one"},"data":{"other":"hers"}}`))
+		return err
+	})
+	one := configMap(t, ns, "one", "ours")
+	before, err := c.Metadata(t.Context(), one.ID, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, force := range []bool{false, true} {
+		if _, err := c.Apply(t.Context(), one, apply.Target{}, force); !errors.Is(err, apply.ErrConflict) {
+			t.Errorf("force %v: got %v, want %v", force, err, apply.ErrConflict)
+		}
+	}
+	after, err := c.Metadata(t.Context(), one.ID, "v1")
+	if err != nil || after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("got %+v, %v; want the object as it was", after, err)
+	}
 }
 
 // What server-side apply says of our own entry changes exactly when one of our

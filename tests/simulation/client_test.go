@@ -81,6 +81,9 @@ func (c *client) Apply(ctx context.Context, o object.Object, at apply.Target, fo
 		return plan.Meta{}, err
 	}
 	r := request{verb: "apply", id: o.ID, object: o, at: at, force: force}
+	if at == (apply.Target{}) {
+		at.ResourceVersion = "1" // as reconcile/cluster does it
+	}
 	return ask(ctx, c, r.effect(), func(s *server) (plan.Meta, error) { return s.apply(o, at, ours, force) })
 }
 

@@ -60,6 +60,7 @@ func at(lines []string, i int) string {
 func simulatedSubject(t *testing.T) *subject {
 	w := newWorld(t, scenario{}, 0)
 	w.choose = nil
+	w.server.remove(namespace("shop").ID)
 	c := &client{process: &process{world: w}}
 	return &subject{
 		t: t, cluster: c, witness: c,
@@ -239,14 +240,12 @@ func (s *subject) tell() []string {
 	s.apply("a stale change", configMap("one", "3"), first, true)
 	s.dryRun("of a stale change", configMap("one", "3"), first, true)
 	s.apply("another's UID", configMap("one", "3"), apply.Target{UID: another, ResourceVersion: s.now(one).ResourceVersion}, true)
-	second()
 	s.apply("a late create", configMap("one", "late"), none, false)
+	s.apply("a late create of the same", configMap("one", "2"), none, true)
 	s.look("it", one)
-	s.apply("a create with an impossible resourceVersion on what is there", configMap("one", "later"), apply.Target{ResourceVersion: "1"}, false)
-	s.apply("a create with an impossible resourceVersion", configMap("three", "1"), apply.Target{ResourceVersion: "1"}, false)
-	s.apply("labels", configMap("one", "late").WithMetadata(map[string]string{"team": "blue"}, map[string]string{"note": "x"}), s.now(one), true)
+	s.apply("labels", configMap("one", "2").WithMetadata(map[string]string{"team": "blue"}, map[string]string{"note": "x"}), s.now(one), true)
 	second()
-	s.apply("no labels", configMap("one", "late"), s.now(one), true)
+	s.apply("no labels", configMap("one", "2"), s.now(one), true)
 	s.list("everything", one.GroupKind(), "team", "blue")
 
 	s.apply("two fields", two1, none, false)

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
 )
 
 // What the simulation found, each as the one case that showed it first.
@@ -50,6 +53,51 @@ func TestAFenceDoesNotKeepWhatIsHandedOver(t *testing.T) {
 		w.clean(s)
 		w.report()
 	})
+}
+
+// An object that somebody makes between plan and create stays theirs, though
+// server-side apply would merge into it where no field is in the way.
+func TestACreateDoesNotMergeIntoAnother(t *testing.T) {
+	t.Parallel()
+	past := before(t, find(t, "add-and-remove"))
+	synctest.Test(t, func(t *testing.T) {
+		w := past.after(t, 0)
+		theirs := made("v1", "ConfigMap", "shop", "three", fields{"data": fields{"other": "theirs"}})
+		w.choose = meddler{"p1 apply ConfigMap shop/three", func() {
+			if _, err := w.server.apply(theirs, apply.Target{}, "somebody", true); err != nil {
+				t.Error(err)
+			}
+			w.canaries[theirs.ID] = w.server.objects[theirs.ID]
+		}}
+		p := w.alone("p1", "r2", time.Minute)
+		w.ends(p, reconcile.ExitPartial)
+		w.report()
+	})
+}
+
+// A late create of a run that died does not overwrite what a newer run has made
+// under the same name, and settled.
+func TestALateCreateOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	s := find(t, "add-and-remove")
+	s.repo = repository{"r1": s.repo["r1"], "r2": s.repo["r2"], "r3": web(configMap("three", "3"), configMap("same", "1"))}
+	s.then = "r3"
+	tellOf(t, s, killLate, "apply ConfigMap shop/three")
+}
+
+// meddler lets somebody do something just before an effect.
+type meddler struct {
+	before string
+	act    func()
+}
+
+func (meddler) next(ready []*message) *message { return plain{}.next(ready) }
+
+func (d meddler) strike(m *message) fault {
+	if m.String() == d.before {
+		d.act()
+	}
+	return none
 }
 
 // plot lets what it names go wrong, each effect by its process and its name.

@@ -220,9 +220,10 @@ func (c *chronicle) neverAbsent(m *message) {
 	}
 }
 
-// No late update lands once a newer run that wants the object has settled.
+// No late apply lands on an object once a newer run that wants it has settled. (One
+// that makes an object which is absent does: nothing can hold it back.)
 func (c *chronicle) neverOverwritten(m *message) {
-	if m.object == nil || m.object.verb != "apply" || m.object.at.UID == "" {
+	if m.object == nil || m.object.verb != "apply" || c.server.objects[m.object.id].isNew() {
 		return
 	}
 	if by := c.settledSince(m); by != nil {

@@ -157,6 +157,12 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 	if builtin, ok := s.kinds().Served[o.ID.GroupKind()]; !ok || builtin.Namespaced != (o.ID.Namespace != "") {
 		return nil, apply.ErrNoKind
 	}
+	wanted := flatten(o.Content())
+	if old := s.objects[o.ID]; old != nil && !force {
+		if lost := old.conflicts(wanted, manager); len(lost) > 0 {
+			return nil, &apply.FieldConflictError{Fields: lost}
+		}
+	}
 	old, err := s.expect(o.ID, at)
 	if err != nil {
 		return nil, err
@@ -173,10 +179,6 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 		}
 	}
 	next := old.edited(o.Version)
-	wanted := flatten(o.Content())
-	if lost := old.conflicts(wanted, manager); len(lost) > 0 && !force {
-		return nil, &apply.FieldConflictError{Fields: lost}
-	}
 	had := old.owners[manager].fields
 	now := map[string]bool{}
 	for path, value := range wanted {
@@ -193,6 +195,9 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 	}
 	if old.resource == 0 || !maps.Equal(had, now) || !maps.Equal(old.leaves, next.leaves) || !sameOwners(old, next, manager) {
 		next.owners[manager] = owner{now, second(time.Now())}
+	}
+	if len(now) == 0 {
+		delete(next.owners, manager)
 	}
 	return next, nil
 }
@@ -279,6 +284,9 @@ func (s *server) put(next *stored) *stored {
 	s.objects[next.id] = next
 	return next
 }
+
+// isNew says whether nobody has written the object since it was made.
+func (o *stored) isNew() bool { return o.uid == fmt.Sprintf("uid-%d", o.resource) }
 
 // counts says whether the kind has a generation.
 func (o *stored) counts() bool { return o.id.Group != "" }
