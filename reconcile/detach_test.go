@@ -441,3 +441,39 @@ func TestRunTakesOverFromADeadDetach(t *testing.T) {
 	}
 	counts(t, w.sync(0), state.Counts{Unchanged: 3})
 }
+
+// An object that a dead run may still make is not forgotten because it is not
+// there now.
+func TestDetachForgetsNoGhost(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	web.configMap("two", "1")
+	w := newWorld(t, web)
+	w.ttl = 3 * time.Second
+	w.sync(0)
+	web.configMap("one", "2")
+	store, dead := w.store, false
+	w.store = deaf{Store: store, dead: &dead}
+	job := w.open()
+	ctx, die := context.WithCancel(t.Context())
+	job.Cluster = &dying{Cluster: job.Cluster, die: func() { dead = true; die() }}
+	if _, err := reconcile.Run(ctx, job); err == nil {
+		t.Fatal("the dying run ended well")
+	}
+	w.store = store
+	if err := server.Delete(t.Context(), web.path("one")); err != nil {
+		t.Fatal(err)
+	}
+	record, err := reconcile.Detach(t.Context(), w.repair(), "web", nil)
+	if err != nil || record.Exit != reconcile.ExitPartial {
+		t.Fatalf("got %+v, %v; want it partial", record, err)
+	}
+	want := []string{web.app.Namespace + " detached", "one failed", "two detached"}
+	if diff := cmp.Diff(want, outcomes(record)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	if got := w.inventory("web").Members; len(got) != 1 || got[0].ID.Name != "one" || got[0].Unsettled == nil {
+		t.Errorf("members = %+v, want the one in doubt", got)
+	}
+}
