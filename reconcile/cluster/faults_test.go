@@ -28,6 +28,15 @@ func patches(fault http.HandlerFunc) func(http.ResponseWriter, *http.Request) bo
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
+// cutWithin answers with a status code and the beginning of an explanation.
+func cutWithin(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(`{"kind":"Status",`))
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	type status = map[string]any
 	header := func(after string) http.Header { return http.Header{"Retry-After": {after}} }
@@ -60,8 +69,12 @@ func TestAnswers(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte("{"))
 		}, apply.ErrUnanswered, 0},
-		"no object": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, apply.ErrUnanswered, 0},
-		"no JSON":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, apply.ErrUnanswered, 0},
+		"not found, cut within the explanation": {cutWithin(404), apply.ErrUnanswered, 0},
+		"conflict, cut within the explanation":  {cutWithin(409), apply.ErrUnanswered, 0},
+		"invalid, cut within the explanation":   {cutWithin(422), apply.ErrUnanswered, 0},
+		"forbidden, cut within the explanation": {cutWithin(403), apply.ErrForbidden, 0},
+		"no object":                             {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, apply.ErrUnanswered, 0},
+		"no JSON":                               {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, apply.ErrUnanswered, 0},
 		"too large": {func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, 413, nil, status{"reason": "RequestEntityTooLarge"})
 		}, apply.ErrRejected, 0},

@@ -113,8 +113,10 @@ func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
 	}
 	defer response.Body.Close() //nolint:errcheck // it is only read
 	if response.StatusCode/100 != 2 {
-		// What can be read of the explanation helps; the status code decides.
-		body, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		if err != nil && needsWords(response.StatusCode) {
+			return nil, unanswered(fmt.Errorf("read the answer: %w", err))
+		}
 		return nil, r.refused(response.StatusCode, response.Header, body)
 	}
 	body, err := io.ReadAll(response.Body)
@@ -122,6 +124,13 @@ func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
 		return nil, unanswered(fmt.Errorf("read the answer: %w", err))
 	}
 	return body, nil
+}
+
+// needsWords says whether a status code means different things that only the
+// whole explanation tells apart. Of others, what can be read of it helps, and the
+// code decides.
+func needsWords(code int) bool {
+	return code == http.StatusNotFound || code == http.StatusConflict || code == http.StatusUnprocessableEntity
 }
 
 // counter counts requests by verb where they leave, so that nothing is missed.
