@@ -54,11 +54,17 @@ func troubles() []trouble {
 		{name: "502", fault: status(http.StatusBadGateway, "")},
 		{name: "reset in the middle of an answer", fault: func() servers.Fault { return servers.Fault{CutAnswer: 10} }},
 		{name: "done, and the answer lost", fault: func() servers.Fault { return servers.Fault{LoseAnswer: true} }},
-		{name: "late answers", harmless: true, fault: func() servers.Fault {
-			late := make(chan struct{})
-			time.AfterFunc(150*time.Millisecond, func() { close(late) })
-			return servers.Fault{HoldAnswer: late}
-		}},
+		{name: "late answers", fault: holding(150 * time.Millisecond), harmless: true},
+		{name: "answers later than anybody waits", fault: holding(12 * time.Second)},
+	}
+}
+
+// holding keeps answers for a while.
+func holding(d time.Duration) func() servers.Fault {
+	return func() servers.Fault {
+		late := make(chan struct{})
+		time.AfterFunc(d, func() { close(late) })
+		return servers.Fault{HoldAnswer: late}
 	}
 }
 
@@ -72,18 +78,27 @@ const (
 	briefly spell = "briefly"
 	// onwards: from the first write to the server on, until the run is over.
 	onwards spell = "from the first write on"
+	// each: the first time that something is asked, whatever it is.
+	each spell = "at the first of each request"
 )
+
+var spells = []spell{throughout, briefly, onwards, each}
 
 // weather is one case: which trouble, with which server, when, and what the run is about to do.
 type weather struct {
 	trouble
-	server string
+	server string // cluster, store or git
+	store  string
 	spell  spell
 	doing  *scenario
 }
 
 func (c weather) String() string {
-	return fmt.Sprintf("%s, %s, %s, %s", c.trouble.name, c.server, c.spell, c.doing.name)
+	server := c.server
+	if server == "store" {
+		server = c.store
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", c.trouble.name, server, c.spell, c.doing.name)
 }
 
 // cases are all weathers.
@@ -93,14 +108,14 @@ func cases() []weather {
 		return s.name != "first install" && s.name != "nothing changed" && s.name != "add and remove"
 	})
 	for _, trouble := range troubles() {
-		for _, server := range []string{"store", "cluster", "git"} {
-			for _, spell := range []spell{throughout, briefly, onwards} {
+		for _, behind := range []weather{{server: "store", store: "s3"}, {server: "store", store: "gcs"}, {server: "cluster", store: "s3"}, {server: "git", store: "s3"}} {
+			for _, spell := range spells {
 				for _, doing := range doings {
 					// Where nothing is written, there is no first write; harmless trouble may last.
-					if spell == onwards && (server == "git" || doing.name == "nothing changed") || trouble.harmless && spell != throughout {
+					if spell == onwards && (behind.server == "git" || doing.name == "nothing changed") || trouble.harmless && spell != throughout || trouble.toxic != "" && spell == each {
 						continue
 					}
-					all = append(all, weather{trouble, server, spell, doing})
+					all = append(all, weather{trouble, behind.server, behind.store, spell, doing})
 				}
 			}
 		}
@@ -110,9 +125,7 @@ func cases() []weather {
 
 const (
 	// inTime is the --timeout of runs in bad weather.
-	inTime = 15 * time.Second
-	// weathered is the lease of those runs. A dead one's is waited for.
-	weathered = "6s"
+	inTime = 20 * time.Second
 	// bound is how long such a run may take all in all on a busy machine.
 	bound = inTime + grace
 	// forecast is how many cases a sample has.
@@ -132,16 +145,18 @@ func TestNetwork(t *testing.T) {
 	}
 	var violations, waits atomic.Int64
 	var mu sync.Mutex
-	ends := map[spell]map[int]int{throughout: {}, briefly: {}, onwards: {}}
+	ends := map[spell]map[int]int{throughout: {}, briefly: {}, onwards: {}, each: {}}
 	t.Run("weather", func(t *testing.T) {
-		for _, each := range chosen {
-			t.Run(each.String(), func(t *testing.T) {
+		for _, c := range chosen {
+			t.Run(c.String(), func(t *testing.T) {
 				t.Parallel()
-				err := shared.within(t.Context(), each.doing, "s3", func(ctx context.Context, w *world) error {
-					o, err := w.weather(ctx, each, &waits)
+				doing := *c.doing
+				doing.wired = true
+				err := shared.within(t.Context(), &doing, c.store, func(ctx context.Context, w *world) error {
+					o, err := w.weather(ctx, c, &waits)
 					mu.Lock()
 					defer mu.Unlock()
-					ends[each.spell][o.exit]++
+					ends[c.spell][o.exit]++
 					return err
 				})
 				if err != nil {
@@ -151,7 +166,7 @@ func TestNetwork(t *testing.T) {
 			})
 		}
 	})
-	for _, spell := range []spell{throughout, briefly, onwards} {
+	for _, spell := range spells {
 		var codes []string
 		for _, code := range slices.Sorted(maps.Keys(ends[spell])) {
 			codes = append(codes, fmt.Sprintf("%d × exit %d", ends[spell][code], code))
@@ -202,40 +217,25 @@ func (w *world) weather(ctx context.Context, c weather, waits *atomic.Int64) (ou
 
 // through does a run in bad weather, to its end.
 func (w *world) through(c weather) (*process, error) {
-	wires := map[string]*wire{}
-	w.wired = true
-	over := sync.OnceValue(func() error {
-		w.breaks(nil)
-		for _, wire := range wires {
-			wire.heal()
-			wire.stop()
-		}
-		w.wired = false
-		return errors.Join(w.drain(), w.configure(user))
-	})
-	defer func() { _ = over() }()
-	for server, p := range w.proxies {
-		wire, err := newWire(strings.TrimPrefix(p.URL, "http://"))
-		if err != nil {
-			return nil, err
-		}
-		wires[server] = wire
-	}
-	if err := w.configureVia(user, func(server string) string { return "http://" + wires[server].proxy.Listen }); err != nil {
-		return nil, err
-	}
-	bad := wires[c.server]
+	bad := w.wires[c.server]
+	over := func() { w.breaks(nil); bad.heal() }
+	defer over()
 	if c.toxic != "" && c.spell == throughout {
 		if err := bad.poison(c.toxic); err != nil {
 			return nil, err
 		}
 	}
 	w.breaks(c.breaking(bad))
-	run, err := w.start(user, "sync", "--config", w.config(user), "--lease-ttl", weathered, "--timeout", inTime.String(), "--output", "json")
+	run, err := w.start(user, "sync", "--config", w.config(user), "--lease-ttl", c.lease(), "--timeout", inTime.String(), "--output", "json")
 	if err != nil {
 		return nil, err
 	}
-	return run, errors.Join(run.wait(), over())
+	select {
+	case <-run.ended:
+		over() // so that what it had sent comes through, and can be read
+	case <-time.After(patience):
+	}
+	return run, run.wait()
 }
 
 // breaking gives what happens to each request.
@@ -248,7 +248,7 @@ func (c weather) breaking(bad *wire) func(*passage) servers.Fault {
 		}
 		n := broken.Add(1)
 		switch {
-		case c.toxic == "" && c.spell == briefly && n > 2:
+		case c.toxic == "" && c.spell == briefly && n > 2, c.spell == each && p.K > 1:
 			return servers.Fault{}
 		case c.toxic == "":
 			return c.fault()
@@ -264,7 +264,7 @@ func (c weather) breaking(bad *wire) func(*passage) servers.Fault {
 
 // begins says whether there is trouble with this request.
 func (c weather) begins(p *passage, begun *atomic.Bool) bool {
-	if c.spell == throughout {
+	if c.spell == throughout || c.spell == each {
 		return true
 	}
 	writes := p.Effect && !p.Lease && !strings.HasPrefix(p.Path, "probe/")
@@ -272,6 +272,14 @@ func (c weather) begins(p *passage, begun *atomic.Bool) bool {
 		begun.Store(true)
 	}
 	return begun.Load()
+}
+
+// lease is that of the run, short, since whoever comes after one that lost touch must wait for its end.
+func (c weather) lease() string {
+	if c.store == "gcs" {
+		return "10s"
+	}
+	return "6s"
 }
 
 // allowed gives the exit codes that may come of it: that something does not answer, or not in time; or that something was

@@ -26,8 +26,9 @@ type process struct {
 	stdout, stderr bytes.Buffer // complete once done is closed
 	began          time.Time
 	took           time.Duration
-	left           error // what went wrong with reading what it had sent
-	done           chan struct{}
+	left           error         // what went wrong with reading what it had sent
+	ended          chan struct{} // closed when the process has ended
+	done           chan struct{} // closed when, besides, all that it had sent was read
 }
 
 // patience is how long any run of these tests may take. A run is told less, so that it ends by itself.
@@ -39,7 +40,7 @@ func (w *world) start(as string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{world: w, number: w.journal.begin(as), done: make(chan struct{})}
+	p := &process{world: w, number: w.journal.begin(as), ended: make(chan struct{}), done: make(chan struct{})}
 	p.tmp = filepath.Join(w.dir, fmt.Sprintf("tmp-%d", p.number))
 	if err := os.Mkdir(p.tmp, 0o700); err != nil {
 		return nil, err
@@ -57,7 +58,8 @@ func (w *world) start(as string, args ...string) (*process, error) {
 	go func() {
 		_ = p.cmd.Wait() // the exit code is asked for
 		p.took = time.Since(p.began)
-		if w.running.Add(-1) == 0 && !w.wired {
+		close(p.ended)
+		if w.running.Add(-1) == 0 {
 			p.left = w.drain()
 		}
 		close(p.done)
@@ -136,9 +138,9 @@ func (p *process) outcome() (outcome, error) {
 	if o.exit != 0 {
 		errs = append(errs, p.explained(o))
 	}
-	left, err := files(p.tmp)
+	left, err := os.ReadDir(p.tmp)
 	if err != nil || len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%d temporary files are left", len(left)), err)
+		errs = append(errs, fmt.Errorf("left in the temporary folder: %v", left), err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return o, fmt.Errorf("%w\n%s", err, o.said)

@@ -18,6 +18,8 @@ type scenario struct {
 	killed, exit int
 	// after is the commit that clean runs then bring.
 	after int
+	// wired: the network can be made bad.
+	wired bool
 }
 
 const oneApp = `

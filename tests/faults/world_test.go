@@ -31,8 +31,8 @@ type world struct {
 	canaries map[string][]byte // what must stay as it is, by path
 	deletes  int               // the mark in the log of deletes at which it began
 
-	// wired: other connections lead to the proxies than those of processes.
-	wired bool
+	// wires lead to the proxies, in scenarios that are wired.
+	wires map[string]*wire
 	// running counts the processes, belated the requests of dead ones that are still on their way.
 	running, belated atomic.Int64
 	// fault is what happens to the next requests; nil: nothing.
@@ -51,7 +51,7 @@ func (c *cast) enter(ctx context.Context, s *scenario, storeName string) (*world
 }
 
 func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world, error) {
-	w := &world{name: fmt.Sprintf("w%03d", c.worlds.Add(1)), scenario: s, proxies: map[string]*servers.Proxy{}, canaries: map[string][]byte{}}
+	w := &world{name: fmt.Sprintf("w%03d", c.worlds.Add(1)), scenario: s, proxies: map[string]*servers.Proxy{}, wires: map[string]*wire{}, canaries: map[string][]byte{}}
 	w.dir = filepath.Join(c.dir, w.name)
 	err := os.Mkdir(w.dir, 0o700)
 	if err != nil {
@@ -91,6 +91,12 @@ func (c *cast) found(ctx context.Context, s *scenario, storeName string) (*world
 		if w.proxies[server], err = servers.StartProxy(ctx, "", options); err != nil {
 			return w, err
 		}
+		if !s.wired {
+			continue
+		}
+		if w.wires[server], err = newWire(strings.TrimPrefix(w.proxies[server].URL, "http://")); err != nil {
+			return w, err
+		}
 	}
 	if w.deletes, err = c.deletes.mark(); err != nil {
 		return w, err
@@ -112,6 +118,9 @@ func (w *world) leave() error {
 	if w.history != nil {
 		errs = append(errs, os.RemoveAll(w.history.dir))
 	}
+	for _, wire := range w.wires {
+		wire.stop()
+	}
 	for _, p := range w.proxies {
 		errs = append(errs, p.Stop())
 	}
@@ -121,18 +130,19 @@ func (w *world) leave() error {
 // text puts the world's name into a text.
 func (w *world) text(text string) string { return strings.ReplaceAll(text, "$W", w.name) }
 
-// configure writes the configuration of a user, which leads to the world's proxies.
-func (w *world) configure(as string) error {
-	return w.configureVia(as, func(server string) string {
-		if p := w.proxies[server]; p != nil {
-			return p.URL
-		}
-		return ""
-	})
+// address gives where Tidemark finds a server of the world; "" where no proxy leads.
+func (w *world) address(server string) string {
+	if wire := w.wires[server]; wire != nil {
+		return "http://" + wire.proxy.Listen
+	}
+	if p := w.proxies[server]; p != nil {
+		return p.URL
+	}
+	return ""
 }
 
-// configureVia writes the configuration of a user, with the servers at addresses.
-func (w *world) configureVia(as string, address func(server string) string) error {
+// configure writes the configuration of a user.
+func (w *world) configure(as string) error {
 	token, file := w.cluster.User(as).Token, filepath.Join(w.dir, "token-"+as)
 	w.journal.tokens["Bearer "+token] = as
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
@@ -145,7 +155,7 @@ repositories:
 - name: own
   url: %s/$W.git
   auth: {username: {value: %s}, password: {env: GIT_PASSWORD}}
-%s`, w.store.url(address("store"), w.name), address("cluster"), file, address("git"), gitUser, w.scenario.apps))), 0o600)
+%s`, w.store.url(w.address("store"), w.name), w.address("cluster"), file, w.address("git"), gitUser, w.scenario.apps))), 0o600)
 }
 
 // config is the configuration with which Tidemark goes to the cluster as the user.
