@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 )
 
 // create makes an object that was absent when the plan was made. Whoever made the
@@ -137,6 +138,9 @@ func (d *doer) retry(ctx context.Context, c plan.Change, seen plan.Meta, at *Tar
 func noise(c plan.Change, seen, now plan.Meta) bool {
 	if seen.UID != now.UID || seen.Owned != now.Owned || seen.Terminating != now.Terminating || seen.Controller != now.Controller {
 		return false
+	}
+	if seen.Annotations[object.AnnotationRecovered] != now.Annotations[object.AnnotationRecovered] {
+		return false // a newer run fenced it off, from this one
 	}
 	if (c.Action == plan.Update || c.Action == plan.Fence) && seen.Owned != "" {
 		return true

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/tidemark/render/object"
 )
 
+func fenced(m *plan.Meta)  { m.Annotations[object.AnnotationRecovered] = "7" }
 func noise(m *plan.Meta)   { m.Generation++; m.Annotations["deployment.kubernetes.io/revision"] = "2" }
 func status(*plan.Meta)    {}
 func edited(m *plan.Meta)  { m.Owned = "owned-less" }
@@ -34,6 +35,7 @@ func TestDoWhenAnObjectMoved(t *testing.T) {
 		{"update, status", plan.Update, nil, status, "changed"},
 		{"update, a controller's annotation and generation", plan.Update, nil, noise, "changed"},
 		{"update, a field of ours", plan.Update, nil, edited, "moved"},
+		{"update, fenced off", plan.Update, nil, fenced, "moved"},
 		{"update, being deleted", plan.Update, nil, deleted, "moved"},
 		{"update, a controller took it", plan.Update, nil, owned, "moved"},
 		{"update, made anew", plan.Update, nil, remade, "moved"},
