@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,42 @@ func TestALateCreateOverwritesNothing(t *testing.T) {
 	s.repo = repository{"r1": s.repo["r1"], "r2": s.repo["r2"], "r3": web(configMap("three", "3"), configMap("same", "1"))}
 	s.then = "r3"
 	tellOf(t, s, killLate, "apply ConfigMap shop/three")
+}
+
+// A living run from which a person took the lease does not know it for a while. It
+// must not write over what was fenced off from it, though its own renewal still
+// gives it the right to send.
+func TestAForcedUnlockStopsALivingRun(t *testing.T) {
+	t.Parallel()
+	past := before(t, find(t, "change"))
+	synctest.Test(t, func(t *testing.T) {
+		w := past.after(t, 0)
+		w.choose = &held{world: w, name: "p1 apply ConfigMap shop/one", until: time.Now().Add(10 * time.Second)}
+		w.start("p1", "r2", 0, 0)
+		w.unlock("person", "r1", 2*time.Second)
+		w.start("p2", "r1", 3*time.Second, 0)
+		w.run()
+		w.judge("the unlock")
+		w.converged("r1")
+		w.clean(past.scenario)
+		w.report()
+	})
+}
+
+// held keeps one effect on its way until a time.
+type held struct {
+	*world
+	plain
+	name  string
+	until time.Time
+}
+
+func (h *held) next(ready []*message) *message {
+	if left := time.Until(h.until); left > 0 {
+		ready = slices.DeleteFunc(slices.Clone(ready), func(m *message) bool { return m.String() == h.name })
+		h.later(left, func() {})
+	}
+	return h.plain.next(ready)
 }
 
 // meddler lets somebody do something just before an effect.

@@ -25,6 +25,9 @@ func (c *chronicle) sent(m *message) {
 		return
 	}
 	m.from.writes++
+	if head := c.newest(m.from); head != nil {
+		m.epoch = head.Epoch
+	}
 	c.writeAhead(m)
 	c.inTime(m)
 	c.preconditions(m)
@@ -124,7 +127,7 @@ func (c *chronicle) preconditions(m *message) {
 }
 
 // Only the holder writes the head while the lease is not free, unless it stood
-// still for longer than the lease; and the line of heads goes on by one, never
+// still for longer than the lease or a person insists; and the line of heads goes on by one, never
 // back: the same ledger, a higher seq, no lower epoch, at most one more record.
 func (c *chronicle) lineOfHeads() {
 	for ; c.judged < len(c.heads); c.judged++ {
@@ -139,7 +142,7 @@ func (c *chronicle) lineOfHeads() {
 		switch {
 		case old.Lease.Free && (took || now.Epoch == old.Epoch && now.Lease.Free):
 		case !old.Lease.Free && now.by == old.by && now.Epoch == old.Epoch:
-		case !old.Lease.Free && took && now.at.Sub(old.at) > ttl:
+		case !old.Lease.Free && took && (now.at.Sub(old.at) > ttl || now.by.forces):
 		default:
 			c.violate("only the holder: %s follows %s after %s", summary(now), summary(old), now.at.Sub(old.at))
 		}
@@ -231,11 +234,11 @@ func (c *chronicle) neverOverwritten(m *message) {
 	}
 }
 
-// settledSince gives another process that settled after the message was sent, and
-// that wants its object.
+// settledSince gives another process that settled after the message was sent, or
+// at a higher epoch than that of its run, and that wants its object.
 func (c *chronicle) settledSince(m *message) *process {
 	for _, s := range c.settled {
-		if s.by != m.from && s.at.After(m.sent) && s.wants[m.object.id] {
+		if s.by != m.from && (s.at.After(m.sent) || s.epoch > m.epoch && m.epoch > 0) && s.wants[m.object.id] {
 			return s.by
 		}
 	}

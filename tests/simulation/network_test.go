@@ -58,6 +58,7 @@ type message struct {
 	answered chan error
 
 	sent  time.Time
+	epoch uint64    // of the run, as far as it knew then
 	seen  bool      // the scheduler has met it
 	spent bool      // what goes wrong with it was decided
 	gone  bool      // the caller does not wait any more

@@ -22,9 +22,11 @@ type process struct {
 	name  string
 	skew  time.Duration
 	begun time.Time
-	ctx   context.Context //nolint:containedctx // The life of the process.
-	end   context.CancelCauseFunc
-	died  chan struct{}
+	// forces: it is a person who takes the lease from a run that may be alive.
+	forces bool
+	ctx    context.Context //nolint:containedctx // The life of the process.
+	end    context.CancelCauseFunc
+	died   chan struct{}
 
 	// What follows is guarded by the network's lock.
 	dead     bool
@@ -46,6 +48,23 @@ type process struct {
 // start begins a run as a process of its own, after a while; git names ref from
 // then on.
 func (w *world) start(name, ref string, wait, skew time.Duration) *process {
+	return w.begin(name, ref, wait, skew, func(p *process, job reconcile.Job) {
+		p.report, p.err = reconcile.Run(p.ctx, job)
+	})
+}
+
+// unlock begins a person's command after a while: to take the lease from whoever
+// has it, alive or not.
+func (w *world) unlock(name, ref string, wait time.Duration) *process {
+	return w.begin(name, ref, wait, 0, func(p *process, job reconcile.Job) {
+		p.forces, job.Reason = true, "it hangs"
+		if head, err := job.Ledger.Load(p.ctx); err == nil {
+			_, _ = reconcile.Unlock(p.ctx, job, head.Lease.Run, true)
+		}
+	})
+}
+
+func (w *world) begin(name, ref string, wait, skew time.Duration, do func(*process, reconcile.Job)) *process {
 	p := &process{world: w, name: name, skew: skew, begun: time.Now(), died: make(chan struct{}), wants: map[string]string{}}
 	p.ctx, p.end = context.WithCancelCause(context.Background())
 	w.processes = append(w.processes, p)
@@ -62,7 +81,7 @@ func (w *world) start(name, ref string, wait, skew time.Duration) *process {
 			return
 		})
 		if err == nil {
-			p.report, p.err = reconcile.Run(p.ctx, job)
+			do(p, job)
 		}
 	}()
 	return p

@@ -62,6 +62,9 @@ func (w *world) seeded(s scenario, draw *rand.Rand) {
 		skew := time.Duration(draw.IntN(600)-300) * time.Second
 		w.start(fmt.Sprintf("p%d", i+1), refs[draw.IntN(len(refs))], wait, skew)
 	}
+	if draw.IntN(4) == 0 {
+		w.unlock("person", refs[draw.IntN(len(refs))], time.Duration(draw.IntN(100))*time.Second)
+	}
 	for range draw.IntN(3) {
 		w.disturb(s, draw)
 	}
