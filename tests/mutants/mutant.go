@@ -58,7 +58,7 @@ func (m mutant) test() (verdict, error) {
 	}
 	var all bytes.Buffer
 	for _, pkg := range m.tests {
-		cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-timeout=5m", pkg)
+		cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-timeout=20m", pkg)
 		output, err := cmd.CombinedOutput()
 		all.Write(output)
 		switch exit := (*exec.ExitError)(nil); {
@@ -68,6 +68,8 @@ func (m mutant) test() (verdict, error) {
 			return verdict{}, err
 		case bytes.Contains(output, []byte("[build failed]")), bytes.Contains(output, []byte("[setup failed]")):
 			return verdict{}, fmt.Errorf("it does not compile:\n%s", output)
+		case bytes.Contains(output, []byte("panic: test timed out after")):
+			return verdict{}, errors.New("the tests did not end in time, which shows nothing")
 		}
 		return verdict{test: failed(output), output: all.Bytes()}, nil
 	}
@@ -100,7 +102,7 @@ func failed(output []byte) string {
 		}
 	}
 	if name == "" {
-		name = "a panic or a time-out"
+		name = "a panic"
 	}
 	return name
 }

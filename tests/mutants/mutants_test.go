@@ -26,7 +26,7 @@ func TestSafeguardsAreFound(t *testing.T) {
 func TestFailed(t *testing.T) {
 	for output, want := range map[string]string{
 		"--- FAIL: TestA (0.1s)\n    --- FAIL: TestA/one (0.0s)\n        x_test.go:1: no\n    --- FAIL: TestA/two (0.0s)\nFAIL\n": "TestA/one",
-		"panic: boom\nFAIL\n": "a panic or a time-out",
+		"panic: boom\nFAIL\n": "a panic",
 	} {
 		if got := failed([]byte(output)); got != want {
 			t.Errorf("failed(%q) = %q, want %q", output, got, want)
