@@ -19,7 +19,7 @@ const rebases = 5
 // newest record is unchanged too and no older than fold; the record given back
 // then has Seq 0.
 //
-// edit may set Cluster, Config, Committed, Heard, Witnessed, Observed and Apps, and nil
+// edit may set Cluster, Config, Committed, Heard, Witnessed, Observed, Reads and Apps, and nil
 // changes nothing. It may be called again on a newer head, of the same epoch,
 // apps and configuration, so it must be pure.
 //

@@ -56,7 +56,7 @@ func sampleRecord() state.Record {
 		Folded:   &state.Folded{Runs: 59, First: tide.Add(-time.Hour), Last: tide.Add(-time.Minute)},
 		Dropped:  []string{"01JX0000000000000000000000"},
 		Cost: state.Cost{
-			KubernetesRequests: map[string]int64{"list": 4, "patch": 2}, StoreRequests: 5, GitRequests: 1, Seconds: 4.25,
+			KubernetesRequests: map[string]int64{"list": 4, "patch": 2}, StoreRequests: 5, GitRequests: 1, Renders: 1, Seconds: 4.25,
 			Stages: map[string]float64{"fetch": 0.5, "apply": 3}, PeakMemoryBytes: 64 << 20,
 		},
 	}
@@ -70,7 +70,7 @@ func sampleHead(record []byte) state.Head {
 			Run: "01JZ0000000000000000000000", Holder: "tidemark-29", TTL: state.Duration(time.Minute), Renewed: tide, Free: true,
 			Interrupted: []string{"01JY0000000000000000000000"},
 		},
-		Observed: ref("observed"),
+		Observed: ref("observed"), Reads: ref("reads"),
 		Apps: map[string]state.App{"web": {
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Commit: "c0ffee"},
 			Chart:    &state.Chart{Name: "web", Version: "1.2.3"},
@@ -98,10 +98,22 @@ func sampleInventory() state.Inventory {
 }
 
 func sampleObservation() state.Observation {
-	return state.NewObservation([]state.Seen{
-		{ID: web, UID: "u1", ResourceVersion: "77", Generation: 3, Digest: sum([]byte("meta"))},
-		{ID: shop, UID: "u3", ResourceVersion: "5", Digest: sum([]byte("meta"))},
-	})
+	return state.Observation{
+		Kinds: []state.SeenKind{
+			{GroupKind: shop.GroupKind(), Version: "v1", Resource: "namespaces"},
+			{GroupKind: web.GroupKind(), Version: "v1", Resource: "deployments", Namespaced: true},
+			{GroupKind: creds.GroupKind(), Version: "v1", Resource: "secrets", Namespaced: true},
+		},
+		Apps: []state.SeenApp{{Name: "web", Inventory: sum([]byte("inventory")), Members: []state.Seen{
+			{ID: shop, Origin: state.Adopted, Kept: true},
+			{ID: creds, Origin: state.Created},
+			{ID: web, Origin: state.Created, Known: true, UID: "u1", ResourceVersion: "77", Generation: 3, Digest: sum([]byte("meta"))},
+		}}},
+	}
+}
+
+func sampleReads() state.Reads {
+	return state.Reads{Format: 1, Apps: map[string]state.AppReads{"web": {Rest: sum([]byte("rest")), Files: map[string]string{"web/app.yaml": "c0ffee", "web/.gone": ""}}}}
 }
 
 // What this version writes is what the museum's newest pieces hold.
@@ -122,7 +134,11 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"record": record, "head": head, "inventory": inventory, "observation": observation} {
+	reads, err := sampleReads().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{"record": record, "head": head, "inventory": inventory, "observation": observation, "reads": reads} {
 		path := filepath.Join("testdata", "v1", name+".json")
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -170,6 +186,10 @@ func TestFormat(t *testing.T) {
 	gotObservation, err := state.DecodeObservation(observation)
 	if diff := cmp.Diff(sampleObservation(), gotObservation); err != nil || diff != "" {
 		t.Errorf("observation read back: %v, want - got +\n%s", err, diff)
+	}
+	gotReads, err := state.DecodeReads(reads)
+	if diff := cmp.Diff(sampleReads(), gotReads); err != nil || diff != "" {
+		t.Errorf("what was read, read back: %v, want - got +\n%s", err, diff)
 	}
 }
 

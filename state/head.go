@@ -41,8 +41,10 @@ type Head struct {
 	// cluster's witness. A witness below it was restored from a backup.
 	Witnessed uint64 `json:"witnessed,omitempty"`
 	Lease     Lease  `json:"lease"`
-	// Observed is the ledger's Observation, nil when there is none.
+	// Observed is the ledger's Observation and Reads its Reads, nil when there is
+	// none.
 	Observed *Ref           `json:"observed"`
+	Reads    *Ref           `json:"reads,omitempty"`
 	Apps     map[string]App `json:"apps"`
 	Audit    Audit          `json:"audit"`
 	// Sum is the SHA-256 over the head's bytes with this field empty.
@@ -217,7 +219,7 @@ func (h Head) refs() []Ref {
 			}
 		}
 	}
-	add(h.Observed)
+	add(h.Observed, h.Reads)
 	if h.Committed != nil {
 		add(&h.Committed.Text)
 	}

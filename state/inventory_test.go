@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,15 +91,52 @@ func TestDecodeInventoryRefuses(t *testing.T) {
 }
 
 func TestObservation(t *testing.T) {
-	seen := []state.Seen{{ID: web, UID: "old"}, {ID: shop, UID: "s"}, {ID: web, UID: "new"}}
-	o := state.NewObservation(seen)
-	if got, found := o.Lookup(web); !found || got.UID != "new" || len(o.Objects) != 2 {
-		t.Errorf("got %+v", o)
+	o := sampleObservation()
+	app, found := o.App("web")
+	if got, seen := app.Lookup(web); !found || !seen || got.UID != "u1" || got.ResourceVersion != "77" {
+		t.Errorf("got %+v, %t, of %+v", got, seen, o)
 	}
-	if _, found := o.Lookup(creds); found {
-		t.Error("Lookup of what was not seen: found")
+	if got, found := app.Lookup(object.ID{Kind: "Secret", Namespace: "shop", Name: "other"}); found {
+		t.Errorf("Lookup of what was not seen: got %+v", got)
 	}
-	if seen[0].UID != "old" || seen[0].ID != web {
-		t.Error("the caller's slice was reordered")
+	if got, found := o.App("shop"); found {
+		t.Errorf("App of an app that was not seen: got %+v", got)
+	}
+}
+
+// An observation is a cache: one that cannot be written down, or read, is none,
+// and never another.
+func TestObservationIsWholeOrNone(t *testing.T) {
+	good := sampleObservation()
+	odd := state.SeenApp{Name: "odd", Inventory: "i", Members: []state.Seen{{ID: object.ID{Kind: "ConfigMap", Name: "a\tb"}}}}
+	data, err := state.Observation{Kinds: good.Kinds, Apps: append([]state.SeenApp{odd}, good.Apps...)}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := state.DecodeObservation(data)
+	if _, found := got.App("odd"); err != nil || found || len(got.Apps) != len(good.Apps) {
+		t.Errorf("got %+v, %v; want it without the app whose member has a tab in its name", got, err)
+	}
+
+	whole, err := good.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][2]string{
+		"a field is missing":  {`\t77\t`, `\t`},
+		"a field too many":    {`\t77\t`, `\t77\t8\t`},
+		"no such kind":        {`"members":"0\t`, `"members":"9\t`},
+		"no such flag":        {`\ts\tu1`, `\tz\tu1`},
+		"no number":           {`\t77\t3\t`, `\t77\tthree\t`},
+		"the last line broke": {`\n"`, `"`},
+		"another order":       {`\tshop\t`, `\tzzz\t`},
+	} {
+		bent := strings.Replace(string(whole), change[0], change[1], 1)
+		if bent == string(whole) {
+			t.Fatalf("%s: nothing was changed in %s", name, whole)
+		}
+		if got, err := state.DecodeObservation([]byte(bent)); !errors.Is(err, state.ErrDamaged) {
+			t.Errorf("%s: got %+v, %v; want ErrDamaged", name, got, err)
+		}
 	}
 }

@@ -121,10 +121,12 @@ type Folded struct {
 // Cost is what a run took.
 type Cost struct {
 	// KubernetesRequests counts by verb.
-	KubernetesRequests map[string]int64   `json:"kubernetesRequests,omitempty"`
-	StoreRequests      int64              `json:"storeRequests"`
-	GitRequests        int64              `json:"gitRequests"`
-	Seconds            float64            `json:"seconds"`
-	Stages             map[string]float64 `json:"stages,omitempty"`
-	PeakMemoryBytes    int64              `json:"peakMemoryBytes"`
+	KubernetesRequests map[string]int64 `json:"kubernetesRequests,omitempty"`
+	StoreRequests      int64            `json:"storeRequests"`
+	GitRequests        int64            `json:"gitRequests"`
+	// Renders counts the apps that were rendered.
+	Renders         int64              `json:"renders"`
+	Seconds         float64            `json:"seconds"`
+	Stages          map[string]float64 `json:"stages,omitempty"`
+	PeakMemoryBytes int64              `json:"peakMemoryBytes"`
 }

@@ -1,0 +1,46 @@
+package state
+
+import "fmt"
+
+// Reads is what the last successful rendering of each app read of its
+// repository: a cache, one per ledger, that may be lost without harm. A commit
+// that changed nothing of it needs no new rendering.
+type Reads struct {
+	Format int `json:"format"`
+	// Apps holds the apps by name. An app whose last run did not succeed is not
+	// among them.
+	Apps map[string]AppReads `json:"apps"`
+}
+
+// AppReads is what one app's rendering read.
+type AppReads struct {
+	// Rest is the digest over everything but the files that the rendering
+	// depended on.
+	Rest string `json:"rest"`
+	// Files maps paths to git's hash of what was read there: see
+	// source.Recorder.Reads.
+	Files map[string]string `json:"files"`
+}
+
+// Encode gives the bytes to store.
+func (r Reads) Encode() ([]byte, error) {
+	r.Format = Format
+	if r.Apps == nil {
+		r.Apps = map[string]AppReads{}
+	}
+	data, err := encode(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode what was read: %w", err)
+	}
+	return data, nil
+}
+
+// DecodeReads reads what Encode gave. Anything else is ErrDamaged, or ErrNewer;
+// the caller may then go on without it.
+func DecodeReads(data []byte) (Reads, error) {
+	var r Reads
+	if err := decode(data, &r); err != nil {
+		return Reads{}, fmt.Errorf("decode what was read: %w", err)
+	}
+	return r, nil
+}
