@@ -129,7 +129,7 @@ func TestObservationIsWholeOrNone(t *testing.T) {
 		"no such flag":        {`\ts\tu1`, `\tz\tu1`},
 		"no number":           {`\t77\t3\t`, `\t77\tthree\t`},
 		"the last line broke": {`\n"`, `"`},
-		"another order":       {`\tshop\t`, `\tzzz\t`},
+		"another order":       {`\tshop\tcreds`, `\tzzz\tcreds`},
 	} {
 		bent := strings.Replace(string(whole), change[0], change[1], 1)
 		if bent == string(whole) {
