@@ -174,6 +174,12 @@ type Cluster interface {
 	// Identity gives the UID of the namespace kube-system, which names the
 	// cluster for life.
 	Identity(ctx context.Context) (string, error)
+	// Recall tells what an earlier run learned of these kinds, so that List,
+	// Metadata and Read of them need no discovery. The first Discover replaces all
+	// of it, after which Recall does nothing. When a recalled kind is no longer
+	// served where it was they fail with apply.ErrNoKind, which proves no absence:
+	// Discover, and ask again.
+	Recall(kinds map[object.GroupKind]plan.Kind)
 	// Discover gives the kinds that the server serves, one look-up a run;
 	// Established of apply.Cluster renews it, and so does fresh.
 	Discover(ctx context.Context, fresh bool) (plan.Kinds, error)

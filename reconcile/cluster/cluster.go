@@ -21,6 +21,9 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 )
 
 // FieldManager is the name under which the server notes the fields we apply.
@@ -36,6 +39,7 @@ type Cluster struct {
 
 	discovering sync.Mutex
 	known       *known // nil until discovered; what it points to never changes
+	recalled    map[object.GroupKind]plan.Kind
 }
 
 // Open makes ready what Options name. It reads the files they point to, runs no

@@ -124,6 +124,7 @@ func (k *known) add(g group) {
 			kind, later := k.kinds.Served[gk]
 			if !later {
 				kind.Namespaced = s.namespaced
+				kind.Resource = s.plural
 				kind.Fixed = true
 			}
 			kind.Versions = append(kind.Versions, v.name)

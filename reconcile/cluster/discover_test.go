@@ -26,14 +26,14 @@ func TestDiscover(t *testing.T) {
 		t.Errorf("got version %q", kinds.Version)
 	}
 	for kind, want := range map[object.GroupKind]plan.Kind{
-		{Kind: "ConfigMap"}:                                                 {Versions: []string{"v1"}, Namespaced: true},
-		{Kind: "Namespace"}:                                                 {Versions: []string{"v1"}},
-		{Group: "apps", Kind: "Deployment"}:                                 {Versions: []string{"v1"}, Namespaced: true},
-		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:             {Versions: []string{"v2", "v1"}, Namespaced: true},
-		{Group: "authentication.k8s.io", Kind: "TokenReview"}:               {Versions: []string{"v1"}, Fixed: true},
-		{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:   {Versions: []string{"v1"}},
-		{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                  {Versions: []string{"v1"}, Namespaced: true},
-		{Group: "authorization.k8s.io", Kind: "LocalSubjectAccessReview"}:   {Versions: []string{"v1"}, Namespaced: true, Fixed: true},
+		{Kind: "ConfigMap"}:                                                 {Versions: []string{"v1"}, Namespaced: true, Resource: "configmaps"},
+		{Kind: "Namespace"}:                                                 {Versions: []string{"v1"}, Resource: "namespaces"},
+		{Group: "apps", Kind: "Deployment"}:                                 {Versions: []string{"v1"}, Namespaced: true, Resource: "deployments"},
+		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:             {Versions: []string{"v2", "v1"}, Namespaced: true, Resource: "horizontalpodautoscalers"},
+		{Group: "authentication.k8s.io", Kind: "TokenReview"}:               {Versions: []string{"v1"}, Resource: "tokenreviews", Fixed: true},
+		{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:   {Versions: []string{"v1"}, Resource: "customresourcedefinitions"},
+		{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                  {Versions: []string{"v1"}, Namespaced: true, Resource: "roles"},
+		{Group: "authorization.k8s.io", Kind: "LocalSubjectAccessReview"}:   {Versions: []string{"v1"}, Namespaced: true, Resource: "localsubjectaccessreviews", Fixed: true},
 		{Group: "admissionregistration.k8s.io", Kind: "NoSuchKindInServer"}: {},
 		{Group: "apps", Kind: "Scale"}:                                      {},
 	} {

@@ -19,9 +19,10 @@ import (
 // (an empty value: every object that has the label; an empty label: all), in one
 // namespace or, with an empty one, in all. It reads page by page, and begins once
 // anew when the server has forgotten where it stood. What did not come whole
-// is an error: absence follows from a list only because of that.
+// is an error: absence follows from a list only because of that. Of a recalled
+// kind (Recall) that is no longer served where it was, it is apply.ErrNoKind.
 func (c *Cluster) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
-	resource, err := c.resource(ctx, kind, "")
+	resource, err := c.asked(ctx, kind, "")
 	if err != nil {
 		return nil, err
 	}

@@ -34,9 +34,9 @@ func (c *Cluster) resource(ctx context.Context, kind object.GroupKind, version s
 	return r, nil
 }
 
-// readable is resource for questions whose answer does not depend on the
-// version: whether an object is there, its metadata, its deletion. A version
-// that is no longer served gives way to the preferred one.
+// readable is resource for what does not depend on the version: an object's
+// metadata, its deletion. A version that is no longer served gives way to the
+// preferred one.
 func (c *Cluster) readable(ctx context.Context, kind object.GroupKind, version string) (resource, error) {
 	k, err := c.discover(ctx, false)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Metadata reads the metadata of one object. apply.ErrNotFound is proof of its
 // absence: the server named the object, and serves its kind.
 func (c *Cluster) Metadata(ctx context.Context, id object.ID, version string) (plan.Meta, error) {
-	resource, err := c.readable(ctx, id.GroupKind(), version)
+	resource, err := c.asked(ctx, id.GroupKind(), version)
 	if err != nil {
 		return plan.Meta{}, err
 	}
@@ -30,7 +30,7 @@ func (c *Cluster) Metadata(ctx context.Context, id object.ID, version string) (p
 // Read gives one whole object, its integers as int64 and all other numbers as
 // float64. A version that is no longer served gives way to the preferred one.
 func (c *Cluster) Read(ctx context.Context, id object.ID, version string) (map[string]any, plan.Meta, error) {
-	resource, err := c.readable(ctx, id.GroupKind(), version)
+	resource, err := c.asked(ctx, id.GroupKind(), version)
 	if err != nil {
 		return nil, plan.Meta{}, err
 	}

@@ -17,6 +17,8 @@ type Kind struct {
 	// Versions served, the preferred one first.
 	Versions   []string
 	Namespaced bool
+	// Resource is the kind's name in the server's paths, "deployments".
+	Resource string
 	// Fixed: objects of the kind cannot be listed and patched (a TokenReview, a
 	// Binding), so that none can be applied, observed or pruned.
 	Fixed bool

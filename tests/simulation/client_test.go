@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,8 @@ import (
 // half a minute.
 type client struct {
 	*process
-	known *plan.Kinds
+	known    *plan.Kinds
+	recalled map[object.GroupKind]plan.Kind
 }
 
 var (
@@ -73,6 +75,18 @@ func (c *client) kind(ctx context.Context, gk object.GroupKind) (plan.Kind, erro
 		return plan.Kind{}, fmt.Errorf("%w: %s", apply.ErrNoKind, gk)
 	}
 	return kind, nil
+}
+
+// asked is kind for questions, which need no discovery where the kind is recalled.
+func (c *client) asked(ctx context.Context, gk object.GroupKind) (plan.Kind, error) {
+	c.mu.Lock()
+	recalled, ok := c.recalled[gk]
+	ok = ok && c.known == nil
+	c.mu.Unlock()
+	if ok {
+		return recalled, nil
+	}
+	return c.kind(ctx, gk)
 }
 
 // Apply is apply.Cluster's.
@@ -141,10 +155,14 @@ func (c *client) Read(ctx context.Context, id object.ID, _ string) (map[string]a
 }
 
 func (c *client) look(ctx context.Context, verb string, id object.ID) (map[string]any, plan.Meta, error) {
-	if _, err := c.kind(ctx, id.GroupKind()); err != nil {
+	kind, err := c.asked(ctx, id.GroupKind())
+	if err != nil {
 		return nil, plan.Meta{}, err
 	}
 	o, err := ask(ctx, c, read(verb+id.String()), func(s *server) (*stored, error) {
+		if err := s.serves(id.GroupKind(), kind); err != nil {
+			return nil, err
+		}
 		if s.objects[id] == nil {
 			return nil, apply.ErrNotFound
 		}
@@ -179,6 +197,15 @@ func (c *client) Identity(ctx context.Context) (string, error) {
 	})
 }
 
+// Recall is reconcile.Cluster's.
+func (c *client) Recall(kinds map[object.GroupKind]plan.Kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.recalled = maps.Clone(kinds)
+	}
+}
+
 // Discover is reconcile.Cluster's.
 func (c *client) Discover(ctx context.Context, fresh bool) (plan.Kinds, error) {
 	c.mu.Lock()
@@ -199,10 +226,14 @@ func (c *client) Discover(ctx context.Context, fresh bool) (plan.Kinds, error) {
 
 // List is reconcile.Cluster's.
 func (c *client) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
-	if _, err := c.kind(ctx, kind); err != nil {
+	known, err := c.asked(ctx, kind)
+	if err != nil {
 		return nil, err
 	}
 	return ask(ctx, c, read(strings.TrimSpace("list "+kind.String()+" "+namespace)), func(s *server) (map[object.ID]plan.Meta, error) {
+		if err := s.serves(kind, known); err != nil {
+			return nil, err
+		}
 		found := map[object.ID]plan.Meta{}
 		for id, o := range s.objects {
 			if id.GroupKind() != kind || namespace != "" && id.Namespace != namespace {

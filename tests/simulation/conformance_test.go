@@ -25,6 +25,8 @@ type subject struct {
 	t       *testing.T
 	cluster reconcile.Cluster
 	witness reconcile.Witness
+	// anew gives the cluster as a later run sees it, that discovered nothing yet.
+	anew func() reconcile.Cluster
 	// take is a forced apply by somebody else, finalize sets finalizers.
 	take     func(o object.Object)
 	finalize func(id object.ID, finalizers ...string)
@@ -64,6 +66,7 @@ func simulatedSubject(t *testing.T) *subject {
 	c := &client{process: &process{world: w}}
 	return &subject{
 		t: t, cluster: c, witness: c,
+		anew:     func() reconcile.Cluster { return &client{process: &process{world: w}} },
 		take:     func(o object.Object) { _, _ = w.server.apply(o, apply.Target{}, "other", true) },
 		finalize: func(id object.ID, finalizers ...string) { w.server.finalize(id, finalizers...) },
 	}
@@ -78,15 +81,20 @@ func realSubject(t *testing.T) *subject {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = plane.Stop() })
-	c, err := cluster.Open(cluster.Options{Server: plane.URL, Token: plane.Token, CA: plane.CACert, Version: "test"})
-	if err != nil {
-		t.Fatal(err)
+	open := func() *cluster.Cluster {
+		c, err := cluster.Open(cluster.Options{Server: plane.URL, Token: plane.Token, CA: plane.CACert, Version: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
+	c := open()
 	path := func(id object.ID) string {
 		return "/api/v1/namespaces/" + id.Namespace + "/configmaps/" + id.Name
 	}
 	return &subject{
 		t: t, cluster: c, witness: c.Witness("default", "tidemark-0", "state"),
+		anew: func() reconcile.Cluster { return open() },
 		take: func(o object.Object) {
 			data, err := o.JSON()
 			if err == nil {
@@ -317,8 +325,27 @@ func (s *subject) customs(none apply.Target) {
 	s.look("it", widget)
 	s.touch("it", widget, s.now(widget))
 	s.list("widgets", widget.GroupKind(), "", "")
+	s.recalls(widget, custom("Widget", "other", "1").ID)
 	s.delete("it", widget, s.now(widget))
 	s.look("it", widget)
+}
+
+// recalls compares what kinds are good for that an earlier run learned of.
+func (s *subject) recalls(id, absent object.ID) {
+	known := plan.Kind{Versions: []string{"v1"}, Namespaced: true, Resource: "widgets"}
+	old := known
+	old.Resource = "formers"
+	for _, kind := range []plan.Kind{known, old} {
+		later := s.anew()
+		later.Recall(map[object.GroupKind]plan.Kind{id.GroupKind(): kind})
+		found, err := later.List(s.t.Context(), id.GroupKind(), "", "", "")
+		_, here := later.Metadata(s.t.Context(), id, "v1")
+		_, _, away := later.Read(s.t.Context(), absent, "v1")
+		s.told = append(s.told, fmt.Sprintf("recalled as %s: list %d %s, metadata %s, read %s", kind.Resource, len(found), done(err), done(here), done(away)))
+		_, err = later.Discover(s.t.Context(), false)
+		found, listed := later.List(s.t.Context(), id.GroupKind(), "", "", "")
+		s.told = append(s.told, fmt.Sprintf("discovered: %s, list %d %s", done(err), len(found), done(listed)))
+	}
 }
 
 // witnesses compares the witness.

@@ -88,16 +88,30 @@ var builtin = map[object.GroupKind]bool{
 func (s *server) kinds() plan.Kinds {
 	kinds := plan.Kinds{Version: "v1.37.2", Served: map[object.GroupKind]plan.Kind{}, Failing: maps.Clone(s.failing)}
 	for gk, namespaced := range builtin {
-		kinds.Served[gk] = plan.Kind{Versions: []string{"v1"}, Namespaced: namespaced}
+		kinds.Served[gk] = plan.Kind{Versions: []string{"v1"}, Namespaced: namespaced, Resource: strings.ToLower(gk.Kind) + "s"}
 	}
 	for id, o := range s.objects {
 		if id.Kind == "CustomResourceDefinition" && !o.terminating {
 			kind := object.GroupKind{Group: o.leaves["spec.group"].(string), Kind: o.leaves["spec.names.kind"].(string)}
-			kinds.Served[kind] = plan.Kind{Versions: []string{"v1"}, Namespaced: o.leaves["spec.scope"] == "Namespaced"}
+			kinds.Served[kind] = plan.Kind{Versions: []string{"v1"}, Namespaced: o.leaves["spec.scope"] == "Namespaced", Resource: o.leaves["spec.names.plural"].(string)}
 		}
 	}
 	maps.DeleteFunc(kinds.Served, func(gk object.GroupKind, _ plan.Kind) bool { return s.failing[gk.Group] != "" })
 	return kinds
+}
+
+// serves says why what somebody knows of a kind does not lead to its objects.
+func (s *server) serves(gk object.GroupKind, known plan.Kind) error {
+	if s.failing[gk.Group] != "" {
+		return fmt.Errorf("%w: the server behind %s is down", apply.ErrUnanswered, gk.Group)
+	}
+	if _, ok := builtin[gk]; ok {
+		return nil
+	}
+	if s.kinds().Served[gk].Resource != known.Resource {
+		return apply.ErrNoKind
+	}
+	return nil
 }
 
 // meta gives what a metadata request tells of an object.
