@@ -12,7 +12,7 @@ import (
 )
 
 // Cluster is what carrying out a plan needs of a Kubernetes API server. Each
-// method sends one request (Established more) and never retries by itself.
+// method sends one request (Established more) and repeats no write by itself.
 type Cluster interface {
 	// Apply sends a server-side apply of o. Given a UID and resourceVersion,
 	// the server refuses any other object or state with ErrConflict; given none,

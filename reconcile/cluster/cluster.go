@@ -2,8 +2,8 @@
 // what reconcile needs of it: which kinds it serves, what objects there are,
 // what applying one would give, and then to apply, migrate or delete one.
 //
-// Laws: nothing is asked twice, the caller owns every retry; nothing that came
-// in part is given as if it were whole, and "not found" only where the server
+// Laws: only a question is repeated, to a server that is busy; the caller owns
+// every other retry; nothing that came in part is given as if it were whole, and "not found" only where the server
 // named the very object; each answer against a request is one of the cases of
 // package apply, in words that hold no value of a Secret and no credential; an
 // object that was given is never edited.

@@ -28,6 +28,72 @@ func patches(fault http.HandlerFunc) func(http.ResponseWriter, *http.Request) bo
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
+// A busy server is asked again, when it wants to be, and not for ever.
+func TestQuestionsAreRepeated(t *testing.T) {
+	for name, test := range map[string]struct {
+		refusals int // how many questions are turned away before one is answered
+		after    string
+		asked    int
+		busy     bool
+	}{
+		"busy for a moment":      {2, "1", 3, false},
+		"busy all the time":      {100, "0", 5, true},
+		"come back in two hours": {100, "7200", 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked int
+			var last time.Time
+			c := behind(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/namespaces/kube-system") {
+					return false
+				}
+				if asked++; asked > 1 && test.after == "1" && time.Since(last) < time.Second {
+					t.Errorf("question %d came after %s, want 1s at least", asked, time.Since(last))
+				}
+				last = time.Now()
+				if asked > test.refusals {
+					return false
+				}
+				answer(w, http.StatusTooManyRequests, http.Header{"Retry-After": {test.after}}, map[string]any{"reason": "TooManyRequests"})
+				return true
+			})
+			_, err := c.Identity(t.Context())
+			var busy *apply.BusyError
+			if errors.As(err, &busy) != test.busy || asked != test.asked || !test.busy && err != nil {
+				t.Errorf("asked %d times, got %v; want %d times, busy %t", asked, err, test.asked, test.busy)
+			}
+		})
+	}
+}
+
+func TestAWaitingQuestionEndsWithItsContext(t *testing.T) {
+	stop := errors.New("stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	c := behind(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		answer(w, http.StatusTooManyRequests, http.Header{"Retry-After": {"25"}}, map[string]any{"reason": "TooManyRequests"})
+		time.AfterFunc(50*time.Millisecond, func() { cancel(stop) })
+		return true
+	})
+	began := time.Now()
+	if _, err := c.Identity(ctx); !errors.Is(err, stop) || time.Since(began) > 20*time.Second {
+		t.Errorf("got %v after %s, want the context's cause at once", err, time.Since(began))
+	}
+}
+
+// Whether a write may be sent again only its caller knows.
+func TestWritesAreNotRepeated(t *testing.T) {
+	ns := namespace(t)
+	c := behind(t, patches(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, map[string]any{"reason": "TooManyRequests"})
+	}))
+	_, err := c.Apply(t.Context(), configMap(t, ns, "one", "1"), apply.Target{}, true)
+	if busy := (*apply.BusyError)(nil); !errors.As(err, &busy) || c.Requests()["apply"] != 1 {
+		t.Errorf("got %v after %v requests, want one that the server was too busy for", err, c.Requests())
+	}
+}
+
 // cutWithin answers with a status code and the beginning of an explanation.
 func cutWithin(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 )
@@ -55,9 +56,45 @@ type request struct {
 	discreet bool
 }
 
-// send sends the request once and gives the body of a 2xx answer. Any other
-// answer, and none, is an error of package apply.
+const (
+	// attempts bounds how often a busy server is asked the same.
+	attempts = 5
+	// longestWait is the longest that a question waits for Retry-After.
+	longestWait = 30 * time.Second
+)
+
+// question: the request changes nothing, so that it may be sent again.
+func (r request) question() bool {
+	switch r.verb {
+	case verbGet, verbList, verbDiscover, verbDryRun, verbReview:
+		return true
+	}
+	return false
+}
+
+// send sends the request and gives the body of a 2xx answer. Any other answer,
+// and none, is an error of package apply. A question is asked again of a busy
+// server, as late as it wants; writes are their callers' to repeat, who know
+// whether they may still be sent.
 func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
+	for n := 1; ; n++ {
+		body, err := c.once(ctx, r)
+		busy, ok := errors.AsType[*apply.BusyError](err)
+		if !ok || !r.question() || n == attempts || busy.After > longestWait {
+			return body, err
+		}
+		pause := time.NewTimer(busy.After)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// once sends the request once.
+func (c *Cluster) once(ctx context.Context, r request) ([]byte, error) {
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool
