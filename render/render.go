@@ -132,6 +132,9 @@ func Render(ctx context.Context, request Request) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
+	if request.Tree != nil {
+		request.Tree = request.Tree.Within(ctx)
+	}
 	out, err := run(ctx, request)
 	result := Result{Engine: out.engine, Warnings: out.warnings, Inputs: out.inputs, Chart: out.chart, Dependencies: out.dependencies}
 	if err != nil {

@@ -56,8 +56,9 @@ func sampleRecord() state.Record {
 		Folded:   &state.Folded{Runs: 59, First: tide.Add(-time.Hour), Last: tide.Add(-time.Minute)},
 		Dropped:  []string{"01JX0000000000000000000000"},
 		Cost: state.Cost{
-			KubernetesRequests: map[string]int64{"list": 4, "patch": 2}, StoreRequests: 5, GitRequests: 1, Renders: 1, Seconds: 4.25,
-			Stages: map[string]float64{"fetch": 0.5, "apply": 3}, PeakMemoryBytes: 64 << 20,
+			KubernetesRequests: map[string]int64{"list": 4, "patch": 2}, StoreRequests: 5, GitRequests: 1, GitBytes: 2048, Renders: 1, Seconds: 4.25,
+			Fetches: []state.Fetch{{Repo: "https://example.com/shop.git", Commit: "c0ffee", Way: "whole", Note: "the server has no filter", Requests: 1, Bytes: 1024}},
+			Stages:  map[string]float64{"fetch": 0.5, "apply": 3}, PeakMemoryBytes: 64 << 20,
 		},
 	}
 }

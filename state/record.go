@@ -124,9 +124,33 @@ type Cost struct {
 	KubernetesRequests map[string]int64 `json:"kubernetesRequests,omitempty"`
 	StoreRequests      int64            `json:"storeRequests"`
 	GitRequests        int64            `json:"gitRequests"`
+	// GitBytes is what came from all git servers, as it came: compressed.
+	GitBytes int64 `json:"gitBytes"`
+	// Fetches are the commits that were fetched from servers or read in place.
+	Fetches []Fetch `json:"fetches,omitempty"`
 	// Renders counts the apps that were rendered.
 	Renders         int64              `json:"renders"`
 	Seconds         float64            `json:"seconds"`
 	Stages          map[string]float64 `json:"stages,omitempty"`
 	PeakMemoryBytes int64              `json:"peakMemoryBytes"`
+}
+
+// The ways in which a commit is fetched.
+const (
+	// FetchPartial: the commit and its directories first, files as they are read.
+	FetchPartial = "partial"
+	// FetchWhole: everything at once.
+	FetchWhole = "whole"
+)
+
+// Fetch is one commit that was fetched, by what it took.
+type Fetch struct {
+	Repo   string `json:"repo"`
+	Commit string `json:"commit"`
+	// Way is FetchPartial or FetchWhole; Note says why it was not the former.
+	Way  string `json:"way"`
+	Note string `json:"note,omitempty"`
+	// Requests and Bytes are those for this commit, without the look-up of refs.
+	Requests int64 `json:"requests"`
+	Bytes    int64 `json:"bytes"`
 }

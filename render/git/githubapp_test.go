@@ -96,8 +96,8 @@ func TestGitHubApp(t *testing.T) {
 		asked = 0
 		remote := newRemote(t, options("77", encoded))
 		mustPull(t, remote, "main")
-		if asked != 1 || remote.Requests() != 3 {
-			t.Errorf("got %d tokens, %d requests; want 1 and 3", asked, remote.Requests())
+		if asked != 1 || remote.Cost().Requests != 3 {
+			t.Errorf("got %d tokens, %d requests; want 1 and 3", asked, remote.Cost().Requests)
 		}
 	}
 	for installation, is := range map[string]error{"78": git.ErrCorrupt, "79": git.ErrRedirect, "80": git.ErrNotFound} {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -39,14 +38,20 @@ type httpServer struct {
 	base string
 }
 
-func newHTTPServer(a address, o Options, requests *atomic.Int64) (*httpServer, error) {
+func newHTTPServer(a address, o Options, spent *meter) (*httpServer, error) {
 	transport := &http.Transport{
 		Proxy:               o.Proxy,
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: o.LookupTimeout,
 		IdleConnTimeout:     idleKeptAlive,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		DialContext:         (&net.Dialer{}).DialContext,
+		DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, at)
+			if err != nil {
+				return nil, err
+			}
+			return spent.count(conn), nil
+		},
 	}
 	if len(o.Auth.CA) > 0 {
 		pool, err := x509.SystemCertPool()
@@ -59,7 +64,7 @@ func newHTTPServer(a address, o Options, requests *atomic.Int64) (*httpServer, e
 		transport.TLSClientConfig.RootCAs = pool
 	}
 	s := &httpServer{
-		client: &http.Client{Transport: counted{transport, requests}, CheckRedirect: checkRedirect},
+		client: &http.Client{Transport: requests{transport, spent}, CheckRedirect: checkRedirect},
 		auth:   o.Auth, limits: o.Limits, base: a.String(),
 	}
 	if o.Auth.GitHubApp != nil {
@@ -72,15 +77,15 @@ func newHTTPServer(a address, o Options, requests *atomic.Int64) (*httpServer, e
 	return s, nil
 }
 
-// counted counts every request that is sent, redirects and token requests too.
-type counted struct {
-	next     http.RoundTripper
-	requests *atomic.Int64
+// requests counts every request that is sent, redirects and token requests too.
+type requests struct {
+	next  http.RoundTripper
+	spent *meter
 }
 
-func (c counted) RoundTrip(req *http.Request) (*http.Response, error) {
-	c.requests.Add(1)
-	return c.next.RoundTrip(req)
+func (r requests) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.spent.requests.Add(1)
+	return r.next.RoundTrip(req)
 }
 
 // checkRedirect lets only the look-up be redirected, and only within its host

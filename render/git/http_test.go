@@ -40,7 +40,7 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if n := remote.Requests(); n != 1 || len(server.Requests.All()) != 1 {
+	if n := remote.Cost().Requests; n != 1 || len(server.Requests.All()) != 1 {
 		t.Errorf("eight look-ups cost %d requests by its own count, %d by the server's; want 1", n, len(server.Requests.All()))
 	}
 	rev := mustPull(t, remote, "main")
@@ -48,7 +48,7 @@ func TestHTTP(t *testing.T) {
 	if again := mustPull(t, remote, head); again.Tree != rev.Tree || again.Ref != "" {
 		t.Errorf("the second fetch of a commit gave %+v", again)
 	}
-	if n := remote.Requests(); n != 2 || server.Requests.Count(http.MethodPost, "/app.git/git-upload-pack") != 1 {
+	if n := remote.Cost().Requests; n != 2 || server.Requests.Count(http.MethodPost, "/app.git/git-upload-pack") != 1 {
 		t.Errorf("got %d requests (%+v), want one look-up and one fetch", n, server.Requests.All())
 	}
 }

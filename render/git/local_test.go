@@ -38,8 +38,8 @@ func TestLocalRepository(t *testing.T) {
 				t.Errorf("got author %q, subject %q, time %s", rev.Author, rev.Subject, rev.Time)
 			}
 			wantTree(t, repo, head, rev.Tree)
-			if remote.Requests() != 0 {
-				t.Errorf("got %d requests", remote.Requests())
+			if remote.Cost().Requests != 0 {
+				t.Errorf("got %d requests", remote.Cost().Requests)
 			}
 		})
 	}

@@ -24,7 +24,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -67,10 +66,10 @@ func (o Options) withDefaults() Options {
 
 // Remote is a repository and a way to reach it. It is safe for concurrent use.
 type Remote struct {
-	address  address
-	options  Options
-	server   server
-	requests *atomic.Int64
+	address address
+	options Options
+	server  server
+	spent   *meter
 	// turn is held by the one call that talks to the server or looks at what
 	// follows.
 	turn    chan struct{}
@@ -90,12 +89,12 @@ func NewRemote(options Options) (*Remote, error) {
 	options = options.withDefaults()
 	options.Auth = options.Auth.withUserinfo(info)
 	options.URL = at.String()
-	return newRemote(at, options, &atomic.Int64{})
+	return newRemote(at, options, &meter{})
 }
 
-func newRemote(at address, options Options, requests *atomic.Int64) (*Remote, error) {
+func newRemote(at address, options Options, spent *meter) (*Remote, error) {
 	r := &Remote{
-		address: at, options: options, requests: requests,
+		address: at, options: options, spent: spent,
 		turn: make(chan struct{}, 1), fetched: map[string]source.Revision{},
 	}
 	err := options.Auth.check()
@@ -104,9 +103,9 @@ func newRemote(at address, options Options, requests *atomic.Int64) (*Remote, er
 		case "file":
 			r.server = newLocalServer(at, options)
 		case "ssh":
-			r.server, err = newSSHServer(at, options, requests)
+			r.server, err = newSSHServer(at, options, spent)
 		default:
-			r.server, err = newHTTPServer(at, options, requests)
+			r.server, err = newHTTPServer(at, options, spent)
 		}
 	}
 	if err != nil {
@@ -118,9 +117,8 @@ func newRemote(at address, options Options, requests *atomic.Int64) (*Remote, er
 // URL gives the repository's URL without credentials; a path as file://.
 func (r *Remote) URL() string { return r.address.String() }
 
-// Requests counts the requests (https, http) and sessions (ssh) that were sent
-// so far, with those for submodules and tokens.
-func (r *Remote) Requests() int64 { return r.requests.Load() }
+// Cost gives what was taken from the server so far.
+func (r *Remote) Cost() Cost { return r.spent.cost() }
 
 // Resolve finds the commit that a ref stands for. However many refs are asked
 // for, the server is asked once; for a commit, not at all. The Revision has no
@@ -183,6 +181,7 @@ func (r *Remote) fetch(ctx context.Context, rev source.Revision) (source.Revisio
 	defer r.release()
 	got, ok := r.fetched[rev.Commit]
 	if !ok {
+		spent := r.spent.begin()
 		err := within(ctx, r.options.FetchTimeout, func(ctx context.Context) (err error) {
 			got, err = r.fetchTree(ctx, rev)
 			return err
@@ -190,6 +189,7 @@ func (r *Remote) fetch(ctx context.Context, rev source.Revision) (source.Revisio
 		if err != nil {
 			return source.Revision{}, err
 		}
+		spent(&Fetch{Commit: rev.Commit, Whole: "files do not come apart yet"})
 		r.fetched[rev.Commit] = got
 	}
 	got.Ref = rev.Ref

@@ -10,7 +10,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
@@ -20,13 +19,13 @@ import (
 // look-up and once for each fetch. It reads no file, asks no agent and never
 // prompts.
 type sshServer struct {
-	address  address
-	config   ssh.ClientConfig
-	limits   Limits
-	requests *atomic.Int64
+	address address
+	config  ssh.ClientConfig
+	limits  Limits
+	spent   *meter
 }
 
-func newSSHServer(a address, o Options, requests *atomic.Int64) (*sshServer, error) {
+func newSSHServer(a address, o Options, spent *meter) (*sshServer, error) {
 	if len(o.Auth.SSHKey) == 0 {
 		return nil, authf("%w: ssh wants a private key", ErrAuth)
 	}
@@ -39,7 +38,7 @@ func newSSHServer(a address, o Options, requests *atomic.Int64) (*sshServer, err
 		return nil, err
 	}
 	return &sshServer{
-		address: a, limits: o.Limits, requests: requests,
+		address: a, limits: o.Limits, spent: spent,
 		config: ssh.ClientConfig{
 			User:              a.user,
 			Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
@@ -101,12 +100,13 @@ func (s *stderr) String() string {
 // open connects and starts git-upload-pack. When the context ends the
 // connection is cut, whatever it is waiting for.
 func (s *sshServer) open(ctx context.Context) (*sshSession, error) {
-	s.requests.Add(1)
+	s.spent.requests.Add(1)
 	target := net.JoinHostPort(s.address.host, s.address.dialPort())
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
 	if err != nil {
 		return nil, unreachable(fmt.Errorf("%w: %w", ErrUnreachable, err))
 	}
+	conn = s.spent.count(conn)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	session, err := s.start(conn, target)
 	if err != nil {

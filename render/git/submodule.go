@@ -83,7 +83,7 @@ func (n nest) fetchOne(ctx context.Context, into *lister, entry source.Entry, ur
 	if err != nil {
 		return nil, err
 	}
-	child, err := newRemote(at, n.remote.options, n.remote.requests)
+	child, err := newRemote(at, n.remote.options, n.remote.spent)
 	if err != nil {
 		return nil, err
 	}

@@ -56,8 +56,8 @@ func TestSubmodules(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if n := int64(len(server.Requests.All())); remote.Requests() != n-2 {
-		t.Errorf("got %d requests by its own count, the server had %d, 2 of them before", remote.Requests(), n)
+	if n := int64(len(server.Requests.All())); remote.Cost().Requests != n-2 {
+		t.Errorf("got %d requests by its own count, the server had %d, 2 of them before", remote.Cost().Requests, n)
 	}
 }
 

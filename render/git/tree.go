@@ -71,7 +71,6 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 	var submodules []source.Entry
 	// The same directory may be there many times.
 	trees := map[plumbing.Hash]*object.Tree{}
-	sizes := map[plumbing.Hash]int64{}
 	for stack := []directory{{prefix, root}}; len(stack) > 0; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -110,15 +109,9 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 				return nil, corrupt("%s: its mode is none that git knows", printable(path, maxSaid))
 			}
 			if entry.Mode == source.File || entry.Mode == source.Executable {
-				size, ok := sizes[child.Hash]
-				if !ok {
-					var err error
-					if size, err = from.size(child.Hash); err != nil {
-						return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
-					}
-					sizes[child.Hash] = size
+				if _, err := from.size(child.Hash); err != nil {
+					return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
 				}
-				entry.Size = size
 			}
 			if l.entries = append(l.entries, entry); int64(len(l.entries)) > l.limits.Objects {
 				return nil, &LimitError{What: "tree", Limit: l.limits.Objects, Unit: "files and directories"}

@@ -86,7 +86,7 @@ func (w *walk) directory(dir, inChart string, depth int) error {
 		case source.Submodule:
 			err = fmt.Errorf("%s: %w", at, source.ErrSubmodule)
 		case source.File, source.Executable, source.Symlink:
-			err = w.file(at, name, target.Size)
+			err = w.file(at, name)
 		}
 		if err != nil {
 			return err
@@ -95,13 +95,15 @@ func (w *walk) directory(dir, inChart string, depth int) error {
 	return nil
 }
 
-func (w *walk) file(at, name string, size int64) error {
-	if err := w.left.file(size); err != nil {
-		return fmt.Errorf("%s: %w", at, err)
-	}
+// file adds a file. Its length is known once it was read; one file alone is
+// bounded by the tree.
+func (w *walk) file(at, name string) error {
 	data, err := w.reader.ReadFile(at)
 	if err != nil {
 		return err
+	}
+	if err := w.left.file(int64(len(data))); err != nil {
+		return fmt.Errorf("%s: %w", at, err)
 	}
 	w.files = append(w.files, &archive.BufferedFile{Name: name, Data: withoutMark(data)})
 	return nil
@@ -111,7 +113,7 @@ func (w *walk) file(at, name string, size int64) error {
 type info struct{ entry source.Entry }
 
 func (i info) Name() string     { return i.entry.Name() }
-func (i info) Size() int64      { return i.entry.Size }
+func (info) Size() int64        { return 0 }
 func (info) Mode() fs.FileMode  { return 0 }
 func (info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool      { return i.entry.Mode == source.Directory }

@@ -30,8 +30,8 @@ type Entry struct {
 	Mode Mode
 	// Hash is git's object name of the content: equal hashes, equal content.
 	Hash string
-	// Size is the length of a file in bytes; 0 for anything else.
-	Size int64
+	// Size is not set any more.
+	Size int64 `json:"-"`
 }
 
 // Name gives the last part of the path.
@@ -42,7 +42,10 @@ func (e Entry) Name() string { return path.Base(e.Path) }
 type Tree struct {
 	entries  map[string]Entry
 	children map[string][]Entry
+	links    []Entry
 	read     func(Entry) ([]byte, error)
+	// partial brings contents that are not there; nil when all are.
+	partial *partial
 }
 
 // The cases in which a path of a tree cannot be used.
@@ -67,6 +70,9 @@ func NewTree(entries []Entry, read func(Entry) ([]byte, error)) *Tree {
 	t.entries["."] = Entry{Path: ".", Mode: Directory}
 	for _, e := range entries {
 		t.entries[e.Path] = e
+		if e.Mode == Symlink {
+			t.links = append(t.links, e)
+		}
 	}
 	for _, e := range entries {
 		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
@@ -90,14 +96,15 @@ func NewTree(entries []Entry, read func(Entry) ([]byte, error)) *Tree {
 // A path that is not there is fs.ErrNotExist; see the Err variables for the
 // other cases. The error names the path that was asked for.
 func (t *Tree) Resolve(name string) (Entry, error) {
-	e, err := t.resolve(name)
+	e, err := t.follow(name, t.read)
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return e, nil
 }
 
-func (t *Tree) resolve(name string) (Entry, error) {
+// follow walks a path; the function gives the targets of links.
+func (t *Tree) follow(name string, read func(Entry) ([]byte, error)) (Entry, error) {
 	rest, at, links := clean(name), ".", 0
 	for {
 		if rest == ".." || strings.HasPrefix(rest, "../") {
@@ -125,7 +132,7 @@ func (t *Tree) resolve(name string) (Entry, error) {
 			if links++; links > maxLinks {
 				return Entry{}, ErrLinkLoop
 			}
-			target, err := t.read(e)
+			target, err := read(e)
 			if err != nil {
 				return Entry{}, err
 			}

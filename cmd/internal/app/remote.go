@@ -36,7 +36,7 @@ func (r *remote) requests() int64 {
 	if r.opened == nil {
 		return 0
 	}
-	return r.opened.Requests()
+	return r.opened.Cost().Requests
 }
 
 // remoteOf gives a repository; equal ones are one, with one look-up.

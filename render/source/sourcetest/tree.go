@@ -23,9 +23,9 @@ type Files map[string]string
 func (f Files) Tree() *source.Tree {
 	var entries []source.Entry
 	for name, content := range f {
-		e := source.Entry{Path: strings.TrimSuffix(name, "@"), Hash: hash(content), Size: int64(len(content))}
+		e := source.Entry{Path: strings.TrimSuffix(name, "@"), Hash: hash(content)}
 		if strings.HasSuffix(name, "@") {
-			e.Mode, e.Size = source.Symlink, 0
+			e.Mode = source.Symlink
 		}
 		entries = append(entries, e)
 	}
