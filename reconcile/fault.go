@@ -27,8 +27,11 @@ var severity = []int{ //nolint:gochecknoglobals // a table
 	ExitLost, ExitState, ExitInterrupted, ExitUnreachable, ExitConfig, ExitRolledBack, ExitPartial, ExitRefused,
 }
 
-// worst gives the code to exit with when each of codes is due.
-func worst(codes ...int) int {
+func worst(codes ...int) int { return Worst(codes...) }
+
+// Worst gives the code to exit with when each of codes is due: of several apps, or
+// of several ledgers. Codes that no run gives count as none.
+func Worst(codes ...int) int {
 	for _, code := range severity {
 		if slices.Contains(codes, code) {
 			return code
