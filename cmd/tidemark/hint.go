@@ -68,7 +68,7 @@ func hint(err error) string {
 	case errors.As(err, &usage):
 		return usage.Hint
 	case errors.As(err, &wrong):
-		return "cmd/internal/config/tidemark.schema.json of the repository describes every field, also to editors"
+		return "cmd/internal/config/" + wrong.Schema + " of the repository describes every field, also to editors"
 	case errors.As(err, &held):
 		return "wait for that run, or try again later; if it is dead, the next run takes over by itself, and tidemark unlock does it now"
 	}

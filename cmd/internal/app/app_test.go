@@ -52,6 +52,7 @@ func TestTrigger(t *testing.T) {
 		{"Azure Pipelines", "runner", map[string]string{"TF_BUILD": "True"}, "ci"},
 		{"CI switched off", "laptop", map[string]string{"CI": "false"}, "cli"},
 		{"CronJob", "tidemark-29384720-x7k2p", map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "schedule"},
+		{"CronJob of an Indexed Job", "tidemark-29384720-11", map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "schedule"},
 		{"kubectl create job", "by-hand-x7k2p", map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "manual"},
 		{"Lambda", "host", map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "f"}, "lambda"},
 		{"Cloud Run service", "host", map[string]string{"K_SERVICE": "f"}, "http"},

@@ -112,6 +112,9 @@ func (s *Session) secret(ctx context.Context, namespace, name string) (git.Auth,
 // flagAuth finds the credentials for the repository of the flags.
 func (s *Session) flagAuth(ctx context.Context) (git.Auth, error) {
 	g := s.settings.Git
+	if g.Auth != nil {
+		return s.auth(ctx, *g.Auth)
+	}
 	secret := func(variable, file string) *config.Secret {
 		switch {
 		case file != "":

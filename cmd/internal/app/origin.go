@@ -12,8 +12,9 @@ var ciActors = []string{ //nolint:gochecknoglobals // a table
 }
 
 // scheduledJob is the end that a CronJob gives to the names of its Jobs, the
-// scheduled minute, with what the Job adds for its pod.
-var scheduledJob = regexp.MustCompile(`-[0-9]{8,}(-[a-z0-9]{5})?$`)
+// scheduled minute, with what the Job adds for its pod: the completion index of
+// an Indexed one, else five letters.
+var scheduledJob = regexp.MustCompile(`-[0-9]{8,}(-[0-9]+|-[a-z0-9]{5})?$`)
 
 // Trigger says what started this run: schedule, manual, http, lambda, ci or
 // cli. It is TIDEMARK_TRIGGER or what the environment tells.

@@ -2,6 +2,8 @@ package app
 
 import (
 	"time"
+
+	"tidemark.dev/tidemark/cmd/internal/config"
 )
 
 // Settings are what a command was told by its flags and their variables. Where
@@ -33,6 +35,9 @@ type Settings struct {
 // TIDEMARK_GIT_SSH_PASSPHRASE, TIDEMARK_GIT_KNOWN_HOSTS and TIDEMARK_GIT_CA hold
 // the values themselves.
 type GitSettings struct {
+	// Auth says it in the words of a configuration, and then alone: neither the
+	// other fields nor the variables count.
+	Auth *config.Auth
 	// Secret is the "NAMESPACE/NAME" of a Kubernetes Secret.
 	Secret       string
 	Username     string

@@ -67,7 +67,11 @@ func (s *Session) store(ctx context.Context) (state.Store, error) {
 	case "gs":
 		return s.bucketGCS(ctx, raw)
 	}
-	return nil, &UsageError{
+	return nil, errScheme(scheme)
+}
+
+func errScheme(scheme string) error {
+	return &UsageError{
 		Message: fmt.Sprintf("state: %s:// is not a place that Tidemark can keep state in", brief(scheme)),
 		Hint:    "use s3://bucket/prefix (also for MinIO and other stores with the S3 protocol), gs://bucket/prefix or file:///directory",
 	}

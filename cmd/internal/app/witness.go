@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tidemark.dev/tidemark/cmd/internal/config"
 	"tidemark.dev/tidemark/reconcile/cluster"
 	"tidemark.dev/tidemark/state/dir"
 	"tidemark.dev/tidemark/state/gcs"
@@ -36,10 +37,18 @@ func (s *Session) Witness() (*cluster.Witness, error) {
 	return target.Witness(namespace, "tidemark-"+hex.EncodeToString(sum[:8]), place), nil
 }
 
-// statePlace names the place of the state in one way, however its URL is
-// written: without what only says how it is reached, and without a credential.
+// statePlace names the place of the state of this session.
 func (s *Session) statePlace() string {
-	raw := s.stateURL()
+	place, err := s.env.place(s.stateURL(), s.local.StateOptions)
+	if err != nil {
+		return s.stateURL() // No store can be opened there.
+	}
+	return place
+}
+
+// place names the place of a state in one way, however its URL is written:
+// without what only says how it is reached, and without a credential.
+func (e Env) place(raw string, options config.StateOptions) (string, error) {
 	at := func(scheme, bucket, prefix string, endpoints ...string) string {
 		place := strings.TrimRight(scheme+"://"+bucket+"/"+strings.Trim(prefix, "/"), "/")
 		for _, endpoint := range endpoints {
@@ -50,22 +59,20 @@ func (s *Session) statePlace() string {
 		}
 		return place
 	}
-	switch scheme, _, _ := strings.Cut(raw, "://"); scheme {
-	case "s3":
-		if o, err := s3.ParseURL(raw); err == nil {
-			return at("s3", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.S3.Endpoint, s.env.Get("AWS_ENDPOINT_URL_S3"), s.env.Get("AWS_ENDPOINT_URL"))
-		}
-	case "gs":
-		if o, err := gcs.ParseURL(raw); err == nil {
-			return at("gs", o.Bucket, o.Prefix, o.Endpoint, s.local.StateOptions.GCS.Endpoint, s.env.Get("STORAGE_EMULATOR_HOST"))
-		}
-	case "file":
-		if o, err := dir.ParseURL(raw); err == nil {
-			return "file://" + filepath.Clean(o.Path)
-		}
+	scheme, _, hasScheme := strings.Cut(raw, "://")
+	switch {
+	case !hasScheme:
+		path, err := filepath.Abs(raw)
+		return "file://" + path, err
+	case scheme == "file":
+		o, err := dir.ParseURL(raw)
+		return "file://" + filepath.Clean(o.Path), err
+	case scheme == "s3":
+		o, err := s3.ParseURL(raw)
+		return at("s3", o.Bucket, o.Prefix, o.Endpoint, options.S3.Endpoint, e.Get("AWS_ENDPOINT_URL_S3"), e.Get("AWS_ENDPOINT_URL")), err
+	case scheme == "gs":
+		o, err := gcs.ParseURL(raw)
+		return at("gs", o.Bucket, o.Prefix, o.Endpoint, options.GCS.Endpoint, e.Get("STORAGE_EMULATOR_HOST")), err
 	}
-	if path, err := filepath.Abs(raw); err == nil {
-		return "file://" + path
-	}
-	return raw
+	return "", errScheme(scheme)
 }

@@ -1,13 +1,14 @@
 // Package config gives the configuration of a ledger: tidemark.yaml, read
-// strictly, checked, and with its defaults filled in.
+// strictly, checked, and with its defaults filled in; and the fleet file, which
+// lists ledgers, read in the same way.
 //
 // Its words: a Repository is where revisions come from, an App what is made of
 // one; Secret and Text say where a value is found, so that no credential ever
 // stands in the file.
 //
 // Its laws: a problem names file, line and field, and all problems are told at
-// once. The structs are the documented schema: tidemark.schema.json and the
-// reference are generated from them. A configuration that was read from a
+// once. The structs are the documented schema: tidemark.schema.json,
+// fleet.schema.json and the reference are generated from them. A configuration that was read from a
 // repository may be hostile: it cannot name the runner's files or environment,
 // the state or the cluster, and no Secret of another namespace (see Trust).
 package config

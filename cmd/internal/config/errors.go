@@ -17,9 +17,17 @@ type Problem struct {
 	Message string
 }
 
-// Error holds everything that is wrong with a configuration.
+// The published schemas, files of this package.
+const (
+	configSchema = "tidemark.schema.json"
+	fleetSchema  = "fleet.schema.json"
+)
+
+// Error holds everything that is wrong with a configuration or a fleet file.
 type Error struct {
-	File     string
+	File string
+	// Schema is the name of the published schema that describes such files.
+	Schema   string
 	Problems []Problem
 }
 
@@ -41,9 +49,9 @@ func (e *Error) Error() string {
 
 // problems collects, and knows the line of each field that was read.
 type problems struct {
-	file  string
-	found []Problem
-	lines map[string]int
+	file, schema string
+	found        []Problem
+	lines        map[string]int
 }
 
 // add notes a problem at a field, which may be one that is missing: then the
@@ -77,5 +85,14 @@ func (p *problems) err() error {
 	slices.SortStableFunc(p.found, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field))
 	})
-	return &Error{File: p.file, Problems: p.found}
+	return &Error{File: p.file, Schema: p.schema, Problems: p.found}
+}
+
+// otherVersion gives the only problem of a file whose format is of another
+// version: nothing else is known of it.
+func (p *problems) otherVersion(version string) error {
+	line := p.line("apiVersion")
+	p.found = nil
+	p.at(line, "apiVersion", "is %q; this Tidemark reads %q", version, APIVersion)
+	return p.err()
 }

@@ -26,17 +26,13 @@ type Trust struct {
 // it holds what could be read, and is good for finding the state, where the
 // record of the failure goes.
 func Parse(file string, data []byte, trust Trust) (Config, error) {
-	notes := &problems{file: file, lines: map[string]int{}}
+	notes := &problems{file: file, schema: configSchema, lines: map[string]int{}}
 	var c Config
 	if !decodeYAML(data, &c, notes) {
 		return c, notes.err()
 	}
 	if c.APIVersion != "" && c.APIVersion != APIVersion {
-		// Of another version nothing else is known.
-		line := notes.line("apiVersion")
-		notes.found = nil
-		notes.at(line, "apiVersion", "is %q; this Tidemark reads %q", c.APIVersion, APIVersion)
-		return Config{}, notes.err()
+		return Config{}, notes.otherVersion(c.APIVersion)
 	}
 	check{problems: notes, config: c, trust: trust}.all()
 	if err := notes.err(); err != nil {

@@ -28,20 +28,31 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // decoder reads into, so that they say what it does.
 func TestSchema(t *testing.T) {
 	comments := readComments(t)
-	g := generator{comments: comments, definitions: map[string]any{}}
-	root := g.schema(reflect.TypeFor[config.Config]())
-	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	root["$id"] = "https://tidemark.dev/schema/v1alpha1.json"
-	root["title"] = "Tidemark configuration (" + config.APIVersion + ")"
-	root["$defs"] = g.definitions
-	golden(t, "tidemark.schema.json", append(indent(t, root), '\n'))
+	for file, about := range map[string]struct {
+		root      reflect.Type
+		id, title string
+	}{
+		"tidemark.schema.json": {reflect.TypeFor[config.Config](), "v1alpha1", "Tidemark configuration"},
+		"fleet.schema.json":    {reflect.TypeFor[config.Fleet](), "fleet-v1alpha1", "Tidemark fleet"},
+	} {
+		g := generator{comments: comments, definitions: map[string]any{}}
+		root := g.schema(about.root)
+		root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+		root["$id"] = "https://tidemark.dev/schema/" + about.id + ".json"
+		root["title"] = about.title + " (" + config.APIVersion + ")"
+		root["$defs"] = g.definitions
+		golden(t, file, append(indent(t, root), '\n'))
+	}
 }
 
 func TestReference(t *testing.T) {
 	g := generator{comments: readComments(t)}
 	var b bytes.Buffer
 	b.WriteString("<!-- Made from the Go structs by go test ./cmd/internal/config -update. -->\n")
-	g.reference(&b, reflect.TypeFor[config.Config](), map[reflect.Type]bool{})
+	done := map[reflect.Type]bool{}
+	g.reference(&b, reflect.TypeFor[config.Config](), done)
+	b.WriteString("\n### The fleet file\n\n`tidemark sync --fleet FILE` reads it. Cluster and Auth are those of the configuration.\n")
+	g.reference(&b, reflect.TypeFor[config.Fleet](), done)
 	golden(t, "reference.md", b.Bytes())
 }
 
@@ -306,4 +317,5 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[config.Config]())
+	walk(reflect.TypeFor[config.Fleet]())
 }
