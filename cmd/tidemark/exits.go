@@ -40,7 +40,7 @@ func exitHelp() string {
 	for _, e := range exits {
 		fmt.Fprintf(&b, "  %2d  %s\n", e.code, e.meaning)
 	}
-	b.WriteString("With several apps: the first present of 14, 13, 16, 15, 12, 18, 11, 10.")
+	b.WriteString("With several apps, or ledgers of a fleet: the first present of 14, 13, 16, 15, 12, 18, 11, 10.")
 	return b.String()
 }
 

@@ -19,6 +19,8 @@ type cli struct {
 	env      app.Env
 	settings app.Settings
 	redactor *term.Redactor
+	// ledger is its name when it is one of a fleet.
+	ledger string
 }
 
 // run does what the arguments say and gives the exit code.
@@ -44,14 +46,17 @@ func (c *cli) stderr() io.Writer { return c.redactor.Writer(c.env.Stderr) }
 // say tells people something. That nobody hears it is no reason to end a run.
 func (c *cli) say(text string) { _, _ = io.WriteString(c.stderr(), text) }
 
+// log gives the log of a run, or of what happens without one.
+func (c *cli) log(run string) *term.Log { return term.NewLog(c.stderr(), run, c.env.Now).Of(c.ledger) }
+
 // complain shows an error and what to do about it: to people in words, to
 // others as a line of JSON.
 func (c *cli) complain(err error) {
-	if c.env.Terminal || isUsage(err) {
+	if c.env.Terminal || isUsage(err) && c.ledger == "" {
 		c.say(term.Fault(err, advice(err), term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 		return
 	}
-	term.NewLog(c.stderr(), "", c.env.Now).Fault(err, advice(err))
+	c.log("").Fault(err, advice(err))
 }
 
 const rootLong = `Tidemark brings what git repositories describe to a Kubernetes cluster, and

@@ -42,10 +42,29 @@ func (c *cli) open() (*app.Session, error) {
 
 // watch gives what fits who watches.
 func (c *cli) watch(run string) watcher {
-	if c.env.Terminal {
+	switch {
+	case c.env.Terminal && c.ledger != "":
+		return trouble{c}
+	case c.env.Terminal:
 		return term.NewLine(c.stderr(), term.NewPaint(c.env.ErrColor), c.env.Width)
 	}
-	return term.NewLog(c.stderr(), run, c.env.Now)
+	return c.log(run)
+}
+
+// trouble shows people, of one of many runs, only how it ended, when that was
+// not well.
+type trouble struct{ *cli }
+
+// Tell says nothing.
+func (trouble) Tell(reconcile.Event) {}
+
+// End shows the record.
+func (t trouble) End(r state.Record) {
+	if r.Exit != 0 {
+		style := t.style(listed)
+		style.Paint = term.NewPaint(t.env.ErrColor)
+		t.say(term.Record(r, style))
+	}
 }
 
 // working shows people that something goes on, until the function it gives is
@@ -70,7 +89,7 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	defer cancel()
 	job, err := session.Job(ctx, mode)
 	if err != nil {
-		return reconcile.Report{Record: c.unbegun(session, err)}, err
+		return reconcile.Report{Record: c.unbegun(session.Run, err)}, err
 	}
 	c.warn(session)
 	watcher := c.watch(session.Run)
@@ -94,17 +113,21 @@ func (c *cli) warn(session *app.Session) {
 			c.say(term.Warning(warning, term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 			continue
 		}
-		term.NewLog(c.stderr(), session.Run, c.env.Now).Warn(warning)
+		c.log(session.Run).Warn(warning)
 	}
 }
 
 // unbegun is the record of a run that could not begin.
-func (c *cli) unbegun(session *app.Session, err error) state.Record {
+func (c *cli) unbegun(run string, err error) state.Record {
 	now := c.env.Now().UTC()
-	return state.Record{
-		Format: state.Format, Run: session.Run, Trigger: c.env.Trigger(), Actor: c.env.Actor(), Tool: session.Tool(),
-		Started: now, Finished: now, Verdict: state.Failed, Exit: codeOf(err), Message: err.Error(), Apps: []state.AppRecord{},
+	record := state.Record{
+		Format: state.Format, Run: run, Trigger: c.env.Trigger(), Actor: c.env.Actor(), Tool: c.env.Tool(),
+		Started: now, Finished: now, Verdict: state.Failed, Exit: reconcile.ExitOf(err), Message: err.Error(), Apps: []state.AppRecord{},
 	}
+	if record.Exit == reconcile.ExitInterrupted {
+		record.Verdict = state.Interrupted
+	}
+	return record
 }
 
 // advise says what to do about what went wrong, and first what went wrong with
@@ -131,7 +154,7 @@ func (c *cli) advise(session *app.Session, mode reconcile.Mode, report reconcile
 			c.say(term.Hint(text, term.Style{Paint: term.NewPaint(c.env.ErrColor)}))
 			continue
 		}
-		term.NewLog(c.stderr(), session.Run, c.env.Now).Hint(text)
+		c.log(session.Run).Hint(text)
 	}
 }
 
@@ -170,7 +193,7 @@ func (c *cli) unrecorded(report reconcile.Report) {
 		return
 	}
 	if !c.env.Terminal {
-		term.NewLog(c.stderr(), report.Record.Run, c.env.Now).Unrecorded(data)
+		c.log(report.Record.Run).Unrecorded(data)
 		return
 	}
 	c.say(fmt.Sprintf("tidemark: this run could leave no record; it is: %s\n", data))

@@ -23,10 +23,15 @@ const syncExample = `  # One app, from flags
   tidemark sync --confirm 3f0c9a51 --reason 'the old queue is retired'
 
   # The record of the run for a program
-  tidemark sync -o json | jq .verdict`
+  tidemark sync -o json | jq .verdict
+
+  # Every ledger of a fleet, or the second of three shares of them
+  tidemark sync --fleet fleet.yaml
+  tidemark sync --fleet fleet.yaml --shard 1/3`
 
 func (c *cli) sync() *cobra.Command {
 	var output string
+	var fleet fleetFlags
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "Bring the cluster to the newest revision",
@@ -35,10 +40,18 @@ live, applies and prunes the difference, and leaves a record. When nothing
 changed it costs a look-up of the ref, a read of the state and a metadata LIST
 per kind.
 
+With --fleet it does so for each ledger that a file lists, or for a share of
+them; with -o json it prints one line for each: {"ledger": NAME, "record": …}.
+
 ` + exitHelp(),
 		Example: syncExample,
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if many, err := fleet.isGiven(cmd); err != nil {
+				return err
+			} else if many {
+				return c.syncFleet(cmd.Context(), fleet, output)
+			}
 			if len(c.settings.Confirm) > 0 && c.settings.Reason == "" {
 				return &app.UsageError{Message: "--confirm wants a --reason: it stands in the record", Hint: "add --reason 'why this may happen'"}
 			}
@@ -66,6 +79,7 @@ per kind.
 	c.clusterFlags(cmd)
 	cmd.Flags().StringSliceVar(&c.settings.Confirm, "confirm", nil, "approve the plan with this `hash` (8 digits of it at least) and carry it out in one go (repeatable)")
 	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it; it stands in the record")
+	fleet.add(cmd)
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }

@@ -21,8 +21,8 @@ func (s Settings) isCommitted() bool { return s.Config != "" && s.Repo != "" }
 // isSingle: the flags describe one app.
 func (s Settings) isSingle() bool { return s.Config == "" && s.Repo != "" }
 
-// check finds flags that contradict each other.
-func (s Settings) check() error {
+// Check finds flags that contradict each other; the error is a UsageError.
+func (s Settings) Check() error {
 	switch {
 	case s.isLocalFile() && (s.Ref != "" || s.Path != "" || s.Namespace != ""):
 		return &UsageError{

@@ -57,6 +57,9 @@ func OS(version string) Env {
 	return e
 }
 
+// Tool names this program for the record.
+func (e Env) Tool() string { return "tidemark " + e.Version }
+
 // Get gives an environment variable, empty when it is not set.
 func (e Env) Get(name string) string {
 	value, _ := e.Lookup(name)

@@ -114,23 +114,28 @@ func TestSettingsOfLedger(t *testing.T) {
 		want   app.Settings
 	}{
 		{
-			"what the flags say", flags, config.Ledger{Name: "a", State: "s", Origin: config.Origin{Config: "c.yaml"}},
+			"what the flags say", flags,
+			config.Ledger{Name: "a", State: "s", Origin: config.Origin{Config: "c.yaml"}},
 			app.Settings{Config: "c.yaml", State: "s", Git: none, Kubeconfig: "all", Context: "here", WitnessNamespace: "w", LeaseTTL: 5},
 		},
 		{
-			"a context of their kubeconfig", flags, config.Ledger{State: "s", Apps: []string{"web"}, Cluster: config.Cluster{Context: "eu", WitnessNamespace: "v", AllowExec: true}, Origin: committed},
+			"a context of their kubeconfig", flags,
+			config.Ledger{State: "s", Apps: []string{"web"}, Cluster: config.Cluster{Context: "eu", WitnessNamespace: "v", AllowExec: true}, Origin: committed},
 			app.Settings{Config: "c.yaml", Repo: "r", Ref: "refs/heads/main", State: "s", Apps: []string{"web"}, Git: app.GitSettings{Auth: &auth}, Kubeconfig: "all", Context: "eu", WitnessNamespace: "v", AllowExec: true, LeaseTTL: 5},
 		},
 		{
-			"a kubeconfig without their context", flags, config.Ledger{State: "s", Cluster: config.Cluster{Kubeconfig: "own"}},
+			"a kubeconfig without their context", flags,
+			config.Ledger{State: "s", Cluster: config.Cluster{Kubeconfig: "own"}},
 			app.Settings{State: "s", Git: none, Kubeconfig: "own", WitnessNamespace: "w", LeaseTTL: 5},
 		},
 		{
-			"a context instead of their server", server, config.Ledger{State: "s", Cluster: config.Cluster{Context: "eu"}},
+			"a context instead of their server", server,
+			config.Ledger{State: "s", Cluster: config.Cluster{Context: "eu"}},
 			app.Settings{State: "s", Git: none, Context: "eu"},
 		},
 		{
-			"the pod's cluster", server, config.Ledger{State: "s", Cluster: config.Cluster{InCluster: true}},
+			"the pod's cluster", server,
+			config.Ledger{State: "s", Cluster: config.Cluster{InCluster: true}},
 			app.Settings{State: "s", Git: none, InCluster: true},
 		},
 	} {

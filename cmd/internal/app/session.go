@@ -63,7 +63,7 @@ func Open(env Env, settings Settings) (*Session, error) {
 			s.settings.Config = DefaultConfig
 		}
 	}
-	if err := s.settings.check(); err != nil {
+	if err := s.settings.Check(); err != nil {
 		return nil, err
 	}
 	run, err := state.NewRunID(env.Now(), rand.Reader)
@@ -94,7 +94,7 @@ func readConfig(path string) (config.Config, error) {
 }
 
 // Tool names this program for the record.
-func (s *Session) Tool() string { return "tidemark " + s.env.Version }
+func (s *Session) Tool() string { return s.env.Tool() }
 
 // Faults gives the errors that single apps met, for hints; the record has their
 // words.

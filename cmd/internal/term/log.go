@@ -11,8 +11,8 @@ import (
 	"tidemark.dev/tidemark/state"
 )
 
-// Log writes a run as JSON lines with the keys level, time, run, stage, app,
-// object, action, reason, outcome, done, total and message; the last line has
+// Log writes a run as JSON lines with the keys level, time, run, ledger, stage,
+// app, object, action, reason, outcome, done, total and message; the last line has
 // verdict, exit, seconds and record. Lines about what went wrong may have hint,
 // and that of a run which could leave no record has it under unrecorded. It is
 // not safe for concurrent use.
@@ -28,6 +28,15 @@ func NewLog(w io.Writer, run string, now func() time.Time) *Log {
 		logger = logger.With().Str("run", run).Logger()
 	}
 	return &Log{logger: logger, now: now}
+}
+
+// Of gives the Log of a run of one ledger of a fleet: each line has its name
+// under ledger. Without a name it is the Log itself.
+func (l *Log) Of(ledger string) *Log {
+	if ledger == "" {
+		return l
+	}
+	return &Log{logger: l.logger.With().Str("ledger", ledger).Logger(), now: l.now}
 }
 
 func (l *Log) begin(level zerolog.Level) *zerolog.Event {

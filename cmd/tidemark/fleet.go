@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/tidemark/cmd/internal/app"
+	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/cmd/internal/fleet"
+	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/state"
+)
+
+// sideBySide is how many ledgers run at once when nothing is said. A run waits
+// for networks most of its time, so that a few fill a core; each may need the
+// memory of a run of its own.
+const sideBySide = 4
+
+// fleetFlags say which ledgers of a fleet are meant, and how many run at once.
+type fleetFlags struct {
+	file, shard string
+	parallel    int
+}
+
+func (f *fleetFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.file, "fleet", "", "`file` that lists ledgers, to run them all; see cmd/internal/config/reference.md")
+	flags.StringVar(&f.shard, "shard", "", "`INDEX/COUNT`: of the fleet, only the ledgers of this share, counted from 0 (default what an Indexed Job with TIDEMARK_SHARDS or a Cloud Run job says, else all)")
+	flags.IntVar(&f.parallel, "parallel", sideBySide, "how many ledgers of the fleet run at once; each may need the memory of a run")
+}
+
+// ofOneLedger are the flags that make no sense for many ledgers; git-… are too.
+var ofOneLedger = []string{ //nolint:gochecknoglobals // a table
+	"config", "state", "app", "repo", "ref", "path", "namespace", "confirm", "reason",
+}
+
+// isGiven says whether a fleet is meant, and refuses flags that do not go with
+// that.
+func (f *fleetFlags) isGiven(cmd *cobra.Command) (bool, error) {
+	if f.file == "" {
+		for _, name := range []string{"shard", "parallel"} {
+			if cmd.Flags().Changed(name) {
+				return false, &app.UsageError{Message: "--" + name + " says something of a fleet, and there is none", Hint: "name the file that lists its ledgers with --fleet"}
+			}
+		}
+		return false, nil
+	}
+	var beside []string
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if slices.Contains(ofOneLedger, flag.Name) || strings.HasPrefix(flag.Name, "git-") {
+			beside = append(beside, "--"+flag.Name)
+		}
+	})
+	switch {
+	case len(beside) > 0:
+		return false, &app.UsageError{
+			Message: "beside --fleet, " + strings.Join(beside, ", ") + " would be said of every ledger",
+			Hint:    "say it in " + f.file + " of the ledgers that it is true of; mind that a flag may be given by its variable, such as " + app.Variable(beside[0][2:]),
+		}
+	case f.parallel < 1:
+		return false, &app.UsageError{Message: fmt.Sprintf("--parallel is %d; at least one ledger runs at once", f.parallel)}
+	}
+	return true, nil
+}
+
+// sharing is what this process has to do of a fleet.
+type sharing struct {
+	shard fleet.Shard
+	// all is how many ledgers the fleet has.
+	all  int
+	mine []config.Ledger
+}
+
+// share finds out what this process has to do. What is wrong with the fleet as
+// a whole is found here, before anything is done.
+func (c *cli) share(f fleetFlags) (sharing, error) {
+	shard, err := c.env.Shard(f.shard)
+	if err != nil {
+		return sharing{}, err
+	}
+	if err := c.settings.Check(); err != nil {
+		return sharing{}, err
+	}
+	listed, err := c.env.Fleet(f.file)
+	if err != nil {
+		return sharing{}, err
+	}
+	mine := slices.DeleteFunc(slices.Clone(listed.Ledgers), func(l config.Ledger) bool { return !shard.Has(l.Name) })
+	return sharing{shard: shard, all: len(listed.Ledgers), mine: mine}, nil
+}
+
+// syncFleet runs the ledgers of this process's share, some at once. Each has a
+// run, a record and an end of its own.
+func (c *cli) syncFleet(ctx context.Context, f fleetFlags, output string) error {
+	share, err := c.share(f)
+	if err != nil {
+		return err
+	}
+	if limit := c.settings.Timeout; limit > 0 {
+		// The bound is for the whole command; those of the configurations are for
+		// their runs.
+		bounded, cancel := context.WithTimeoutCause(ctx, limit, &app.TimeoutError{After: limit})
+		defer cancel()
+		ctx, c.settings.Timeout = bounded, 0
+	}
+	started := c.env.Now()
+	c.env.Stdout, c.env.Stderr = term.Shared(c.env.Stdout), term.Shared(c.env.Stderr)
+	width := 0
+	for _, l := range share.mine {
+		width = max(width, len(l.Name))
+	}
+	var mu sync.Mutex
+	exits, verdicts := []int{}, map[state.Verdict]int{}
+	var runs errgroup.Group
+	runs.SetLimit(f.parallel)
+	for _, l := range share.mine {
+		runs.Go(func() error {
+			one := c.of(l)
+			record, err := one.syncLedger(ctx, func(r state.Record) error { return one.printLedgerRun(r, width, output) })
+			mu.Lock()
+			defer mu.Unlock()
+			exits = append(exits, record.Exit)
+			verdicts[record.Verdict]++
+			return err
+		})
+	}
+	if err := runs.Wait(); err != nil {
+		return err
+	}
+	if output == "text" {
+		if err := c.printFleet(share, verdicts, c.env.Now().Sub(started)); err != nil {
+			return err
+		}
+	}
+	return exit(reconcile.Worst(exits...))
+}
+
+// of gives the invocation for one ledger of the fleet: what it says is told
+// apart from what the others say.
+func (c *cli) of(l config.Ledger) *cli {
+	one := &cli{env: c.env, settings: c.settings.Of(l), redactor: &term.Redactor{}, ledger: l.Name}
+	if one.env.Terminal {
+		one.env.Stderr = term.Prefixed(c.env.Stderr, l.Name+": ")
+	}
+	return one
+}
+
+// syncLedger does the run of one ledger and gives its record. A run that could
+// not even begin has one too, which is kept nowhere.
+func (c *cli) syncLedger(ctx context.Context, show func(state.Record) error) (state.Record, error) {
+	if ctx.Err() != nil {
+		unbegun := c.unbegun("", fmt.Errorf("not begun: %w", context.Cause(ctx)))
+		return unbegun, show(unbegun)
+	}
+	var shown error
+	report, err := c.do(ctx, reconcile.Sync, func(report reconcile.Report) error {
+		shown = show(report.Record)
+		c.unrecorded(report)
+		return nil
+	})
+	if err == nil {
+		return report.Record, shown
+	}
+	c.complain(err)
+	if report.Record.Format == 0 {
+		report.Record = c.unbegun("", err)
+	}
+	return report.Record, show(report.Record)
+}
+
+// ledgerRun is a line of what sync --fleet -o json prints.
+type ledgerRun struct {
+	Ledger string       `json:"ledger"`
+	Record state.Record `json:"record"`
+}
+
+func (c *cli) printLedgerRun(r state.Record, width int, output string) error {
+	if output == "json" {
+		encoder := json.NewEncoder(c.stdout())
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(ledgerRun{Ledger: c.ledger, Record: r})
+	}
+	_, err := io.WriteString(c.stdout(), term.LedgerRun(c.ledger, width, r, c.style(0)))
+	return err
+}
+
+func (c *cli) printFleet(share sharing, verdicts map[state.Verdict]int, took time.Duration) error {
+	summary := term.Fleet{Runs: verdicts, Ledgers: share.all, Took: took}
+	if share.shard != fleet.Whole {
+		summary.Shard = share.shard.String()
+	}
+	_, err := io.WriteString(c.stdout(), summary.Text(c.style(0)))
+	return err
+}
