@@ -27,10 +27,17 @@ type app struct {
 	// configure
 	prior state.App
 	owned state.Inventory
+	// recalled stands for owned until anything of the app moved.
+	recalled *state.SeenApp
 
 	// resolve
 	revision source.Revision
-	inputs   string
+	// rest is the digest of everything but the commit that rendering depends on,
+	// and inputs that of everything.
+	rest, inputs string
+	// same: the commit is another than the last one that was applied, and
+	// rendering would read nothing new of it.
+	same bool
 
 	// observe: nothing moved, neither the inputs nor any object
 	untouched bool
@@ -122,31 +129,6 @@ func (r *runner) keepConfig(ctx context.Context, l *ledger) (*state.Committed, e
 	}
 	text, err := r.job.Ledger.Put(ctx, "config", now.Text)
 	return &state.Committed{Repo: now.Repo, Commit: now.Commit, Path: now.Path, Text: text}, err
-}
-
-// inventories reads what each app of the ledger owns; those that take no part
-// in this run too, since no object has two owners.
-func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error {
-	l.owners = map[object.ID]plan.Holder{}
-	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
-		prior := l.head.Apps[name]
-		inventory, err := inventoryOf(ctx, r.job.Ledger, name, prior.Inventory)
-		if err != nil {
-			return fmt.Errorf("load state: %w", within(ctx, err))
-		}
-		for _, member := range inventory.Members {
-			l.owners[member.ID] = plan.Holder{App: name, Origin: member.Origin}
-		}
-		for _, a := range apps {
-			if a.Name == name {
-				a.prior, a.owned = prior, inventory
-			}
-		}
-	}
-	for _, a := range apps {
-		a.owned.App = a.Name
-	}
-	return nil
 }
 
 // digestOf gives the SHA-256 of values in hexadecimal.

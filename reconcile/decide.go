@@ -74,7 +74,7 @@ func contest(apps []*app) {
 		}
 		for _, other := range apps {
 			for _, refusal := range other.plan.Refusals {
-				if owned, twice := a.owned.Lookup(refusal.ID); twice && refusal.Reason == plan.RefusedWantedTwice && !owned.Kept {
+				if owned, twice := a.holds(refusal.ID); twice && refusal.Reason == plan.RefusedWantedTwice && !owned.Kept {
 					a.plan.Refusals = append(a.plan.Refusals, refusal)
 				}
 			}
@@ -101,7 +101,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 	}
 	return plan.Input{
 		App: a.Name, Ledger: l.label, Inputs: digestOf(a.rendered.Inputs, a.Renderer.Digest()),
-		SameInputs: a.prior.Inputs != "" && a.prior.Inputs == a.inputs,
+		SameInputs: a.sameInputs(),
 		Want:       a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,
@@ -113,7 +113,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 // before it was rendered nobody knows what it wants.
 func others(l *ledger, self *app, apps []*app) plan.Others {
 	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: map[string]bool{}}
-	for id, holder := range l.owners {
+	for id, holder := range l.holders() {
 		if holder.App != self.Name {
 			o.Owns[id] = holder
 		}
@@ -138,8 +138,11 @@ func others(l *ledger, self *app, apps []*app) plan.Others {
 			}
 			o.Wants[wants.ID] = a.Name
 		}
-		for _, member := range a.owned.Members {
-			if a.untouched && !member.Kept {
+		if !a.untouched {
+			continue
+		}
+		for member := range a.held() {
+			if !member.Kept {
 				o.Wants[member.ID] = a.Name
 			}
 		}
@@ -151,7 +154,7 @@ func others(l *ledger, self *app, apps []*app) plan.Others {
 // is a's rather than another's: only when that one would only create it too, and
 // then it is whose inventory holds it, or who stands before in the configuration.
 func (l *ledger) first(id object.ID, a, other *app, before bool) bool {
-	switch holder := l.owners[id].App; {
+	switch holder := l.holders()[id].App; {
 	case !other.optional[id]:
 		return false
 	case holder == a.Name, holder == other.Name:

@@ -124,7 +124,7 @@ func (d *detachment) pick(ctx context.Context, objects []string) error {
 		}
 		return fmt.Errorf("the ledger has no app %q; it has: %s", d.app, strings.Join(slices.Sorted(maps.Keys(apps)), ", "))
 	}
-	if err := d.discover(ctx, d.ledger); err != nil {
+	if err := d.discover(ctx, d.ledger, nil); err != nil {
 		return err
 	}
 	if err := d.read(ctx); err != nil {

@@ -72,6 +72,9 @@ type repo struct {
 	files   map[string]string
 	fails   error
 	renders int
+	// tracks: rendering tells what it read of the repository.
+	tracks  bool
+	fetches int
 
 	varying          map[object.ID][]string
 	nondeterministic string
@@ -112,9 +115,11 @@ func (a *repo) Resolve(context.Context) (source.Revision, error) {
 }
 
 func (a *repo) Fetch(_ context.Context, r source.Revision) (source.Revision, error) {
+	a.fetches++
 	var entries []source.Entry
 	for name, text := range a.files {
-		entries = append(entries, source.Entry{Path: name, Size: int64(len(text))})
+		hash := sha1.Sum([]byte(text)) //nolint:gosec // git's object names
+		entries = append(entries, source.Entry{Path: name, Size: int64(len(text)), Hash: hex.EncodeToString(hash[:])})
 	}
 	r.Author, r.Subject = "A <a@example.com>", "change"
 	r.Tree = source.NewTree(entries, func(e source.Entry) ([]byte, error) { return []byte(a.files[e.Path]), nil })
@@ -135,7 +140,8 @@ func (a *repo) Digest() string { return "plain" }
 func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Server) (reconcile.Rendered, error) {
 	a.renders++
 	var objects []object.Object
-	entries, err := r.Tree.ReadDir(".")
+	recorder := source.NewRecorder(r.Tree)
+	entries, err := recorder.ReadDir(".")
 	if err != nil {
 		return reconcile.Rendered{}, err
 	}
@@ -143,7 +149,7 @@ func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Ser
 		if e.Path == "README.md" {
 			continue
 		}
-		data, err := r.Tree.ReadFile(e.Path)
+		data, err := recorder.ReadFile(e.Path)
 		if err != nil {
 			return reconcile.Rendered{}, err
 		}
@@ -154,7 +160,11 @@ func (a *repo) Render(_ context.Context, r source.Revision, server reconcile.Ser
 		objects = append(objects, decoded...)
 	}
 	set, err := object.NewSet(objects, false)
-	return reconcile.Rendered{Set: set, Engine: "plain", Inputs: fmt.Sprint(a.read()), Varying: a.varying, Nondeterministic: a.nondeterministic}, err
+	rendered := reconcile.Rendered{Set: set, Engine: "plain", Inputs: fmt.Sprint(a.read()), Varying: a.varying, Nondeterministic: a.nondeterministic}
+	if a.tracks {
+		rendered.Reads = recorder.Reads()
+	}
+	return rendered, err
 }
 
 // open gives the job of a new run.

@@ -138,7 +138,7 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 	}
 	digest := a.digests[o.ID]
 	same := owned && seen.Certain && digest == member.Digest && o.Version == member.Version
-	if same && (digest != "" || a.prior.Inputs == a.inputs) {
+	if same && (digest != "" || a.sameInputs()) {
 		return o, seen
 	}
 	if owner, tool, _ := plan.OwnerFor(a.owned, o.ID, seen.Meta, i.ledger.label); owner == plan.Copied || owner == plan.Foreign && !slices.Contains(a.Rules.Adopt, tool) {

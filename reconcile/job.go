@@ -155,6 +155,9 @@ type Rendered struct {
 	// repository and charts, by content. Unlike a commit it stays the same while
 	// they do.
 	Inputs string
+	// Reads are the files and directories of the repository that were read: see
+	// source.Tree.Same.
+	Reads []source.Entry
 	// Chart is the registry chart that was rendered, with its digest; nil when
 	// none was.
 	Chart *source.Chart

@@ -27,11 +27,16 @@ type ledger struct {
 	kinds plan.Kinds
 	// cluster is the UID of the target.
 	cluster string
+	// recalled: kinds are those that the last run learned of.
+	recalled bool
 	// seen is what the last run observed; lists is what this one listed.
 	seen  state.Observation
 	lists *listing
-	// owners tells which app has an object in its inventory, for every app of
-	// the ledger.
+	// reads is what the last renderings read; nil until it is asked for.
+	reads map[string]state.AppReads
+	// holdings are all apps of the ledger and of the run.
+	holdings map[string]*app
+	// owners is what holders gives; nil until it is asked for.
 	owners map[object.ID]plan.Holder
 }
 
@@ -154,7 +159,7 @@ func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit fun
 		if app.Plan == nil || app.Inventory == nil {
 			continue
 		}
-		sent, err := openPlan(ctx, ledger, *app.Plan)
+		actions, err := openPlan(ctx, ledger, *app.Plan)
 		if err != nil {
 			return nil, fmt.Errorf("open plan of app %s: %w", name, err)
 		}
@@ -162,7 +167,8 @@ func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit fun
 		if err != nil {
 			return nil, err
 		}
-		inventory = inventory.Doubt(head.Stamp.Now, func(m state.Member) bool { return sent[m.ID] })
+		inventory = inventory.Doubt(head.Stamp.Now, func(m state.Member) bool { return actions[m.ID].Writes() })
+		inventory = inventory.Haunt(head.Stamp.Now, func(m state.Member) bool { return actions[m.ID] == plan.Create })
 		if doubted[name], err = putInventory(ctx, ledger, inventory); err != nil {
 			return nil, err
 		}
@@ -176,9 +182,8 @@ func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit fun
 	}, nil
 }
 
-// openPlan gives the objects to which a plan that was not settled may have sent
-// something.
-func openPlan(ctx context.Context, ledger *state.Ledger, ref state.Ref) (map[object.ID]bool, error) {
+// openPlan gives what a plan that was not settled means to do, by object.
+func openPlan(ctx context.Context, ledger *state.Ledger, ref state.Ref) (map[object.ID]plan.Action, error) {
 	data, err := ledger.Read(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -187,13 +192,11 @@ func openPlan(ctx context.Context, ledger *state.Ledger, ref state.Ref) (map[obj
 	if err := json.Unmarshal(data, &open); err != nil {
 		return nil, fmt.Errorf("%w: decode %s: %w", state.ErrDamaged, ref.Path, err)
 	}
-	sent := map[object.ID]bool{}
+	actions := map[object.ID]plan.Action{}
 	for _, c := range open.Changes {
-		if c.Action.Writes() {
-			sent[c.ID] = true
-		}
+		actions[c.ID] = c.Action
 	}
-	return sent, nil
+	return actions, nil
 }
 
 // inventoryOf reads what an app owns; nothing, when it owns nothing yet.

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -33,7 +32,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 			member = after(member, o, a, l, ttl)
 		case !a.blocked() && !pending[member.ID]:
 			if live := a.live[member.ID]; live.State == plan.Present && member.Unsettled == nil {
-				member = settledMember(member, a, live.UID)
+				member = a.settled(member, live.UID, l, ttl)
 			}
 		}
 		updated = append(updated, member)
@@ -45,7 +44,7 @@ func narrow(a *app, l *ledger, ttl time.Duration, apps []*app) state.Inventory {
 // another app of this run took over: that one wants them again.
 func adoptedElsewhere(a *app, apps []*app) []object.ID {
 	var gone []object.ID
-	for _, member := range a.owned.Members {
+	for member := range a.held() {
 		if !member.Kept {
 			continue
 		}
@@ -73,12 +72,13 @@ func (a *app) pending() map[object.ID]bool {
 func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, apps []*app) bool {
 	switch o.Verdict {
 	case apply.Pruned:
-		return o.Gone
+		// A create that is still on its way would make it again.
+		return o.Gone && (member.Ghost == nil || member.Forgettable(l.head.Stamp.Now, ttl))
 	case apply.Forgotten:
 		return o.Change.Reason == plan.ReasonTaken || member.Forgettable(l.head.Stamp.Now, ttl)
 	case apply.HandedOver:
 		for _, other := range apps {
-			if _, has := other.owned.Lookup(member.ID); has && other.Name == o.Change.To {
+			if _, has := other.holds(member.ID); has && other.Name == o.Change.To {
 				return true
 			}
 		}
@@ -99,10 +99,14 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 	}
 	switch o.Verdict {
 	case apply.Fenced:
-		return settledMember(member, a, o.Meta.UID)
+		return a.settled(member, o.Meta.UID, l, ttl)
 	case apply.Created, apply.Changed, apply.Adopted:
 		member.Version = o.Change.Version
-		return settledMember(member, a, o.Meta.UID)
+		return a.settled(member, o.Meta.UID, l, ttl)
+	case apply.Pruned:
+		if o.Gone {
+			member.UID = ""
+		}
 	case apply.Kept:
 		member.Kept = member.Kept || slices.Contains([]plan.Reason{plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees}, o.Change.Reason)
 	case apply.Unknown:
@@ -110,86 +114,27 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 		// long over; the head's stamp may be one renewal old.
 		since := l.tenure.Head().Stamp.Now.Add(ttl)
 		switch {
-		case o.Change.Action == plan.Create && member.Ghost == nil:
-			member.Ghost = &since
-		case o.Change.Action != plan.Create:
+		case o.Change.Action == plan.Create:
+			member.Ghost, member.UID = &since, ""
+		default:
 			member.Unsettled = &since
 		}
-	case apply.Pruned, apply.HandedOver, apply.Forgotten, apply.Reported, apply.Deferred, apply.Failed,
+	case apply.HandedOver, apply.Forgotten, apply.Reported, apply.Deferred, apply.Failed,
 		apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held:
 	}
 	return member
 }
 
-// settledMember gives a member that is live as the app wants it.
-func settledMember(member state.Member, a *app, uid string) state.Member {
-	member.UID, member.Ghost, member.Unsettled = uid, nil, nil
+// settled gives a member that is live as the app wants it. That it was a ghost is
+// not forgotten before its time: should it be pruned, the create that was never
+// answered could still make it again.
+func (a *app) settled(member state.Member, uid string, l *ledger, ttl time.Duration) state.Member {
+	if member.Forgettable(l.head.Stamp.Now, ttl) {
+		member.Ghost = nil
+	}
+	member.UID, member.Unsettled = uid, nil
 	if want, ok := a.want.Get(member.ID); ok {
 		member.Kept, member.Version, member.Digest = false, want.Version, a.digests[member.ID]
 	}
 	return member
-}
-
-// observed stores what this run saw, for the next one to compare with; nil when
-// that is what the last run saw.
-func (r *runner) observed(ctx context.Context, l *ledger, apps []*app) (*state.Ref, error) {
-	if l.lists == nil {
-		return nil, nil
-	}
-	fresh := map[string]*app{}
-	for _, a := range apps {
-		if a.err == nil && !a.blocked() {
-			fresh[a.Name] = a
-		}
-	}
-	var seen []state.Seen
-	for _, old := range l.seen.Objects {
-		if owner := l.owners[old.ID].App; owner != "" && fresh[owner] == nil {
-			seen = append(seen, old)
-		}
-	}
-	for _, a := range apps { // in their order: an object may be in two inventories
-		if fresh[a.Name] != nil {
-			seen = append(seen, a.seen(l)...)
-		}
-	}
-	data, err := state.NewObservation(seen).Encode()
-	if err != nil {
-		return nil, err
-	}
-	if before, err := l.seen.Encode(); err == nil && string(before) == string(data) {
-		return nil, nil
-	}
-	ref, err := r.job.Ledger.Put(ctx, "observed", data)
-	return &ref, err
-}
-
-// seen lists the objects of an app that are as they should be. Whatever is
-// missing is suspect in the next run.
-func (a *app) seen(l *ledger) []state.Seen {
-	var seen []state.Seen
-	last, pending := a.outcomes(), a.pending()
-	for _, member := range a.owned.Members {
-		id := member.ID
-		o, acted := last[id]
-		_, wanted := a.want.Get(id)
-		live := a.live[id]
-		switch {
-		case a.untouched:
-			if meta, listed := l.lists.objects[id]; listed {
-				seen = append(seen, seenOf(id, meta))
-			} else if old, known := l.seen.Lookup(id); known {
-				seen = append(seen, old)
-			}
-		case acted && o.Verdict.Done() && o.Meta.UID != "" && o.Verdict != apply.Pruned:
-			seen = append(seen, seenOf(id, o.Meta))
-		case acted || pending[id] || !wanted:
-		case live.State == plan.Present:
-			seen = append(seen, seenOf(id, live.Meta))
-		case live.State == plan.Absent && member.UID != "":
-			// A finished Job that the control plane removed: it may stay away.
-			seen = append(seen, state.Seen{ID: id})
-		}
-	}
-	return seen
 }

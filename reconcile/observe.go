@@ -36,7 +36,7 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("observe")()
 	kinds := map[object.GroupKind][]string{}
 	for _, a := range apps {
-		for _, member := range a.owned.Members {
+		for member := range a.held() {
 			gk := member.ID.GroupKind()
 			if !slices.Contains(kinds[gk], member.ID.Namespace) {
 				kinds[gk] = append(kinds[gk], member.ID.Namespace)
@@ -44,6 +44,14 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 		}
 	}
 	l.lists = r.list(ctx, l, kinds)
+	if l.recalled && len(l.lists.failed) > 0 {
+		// What was recalled may not be so any more.
+		if err := r.learnKinds(ctx, l); err != nil {
+			l.lists.down = err
+		} else {
+			l.lists = r.list(ctx, l, kinds)
+		}
+	}
 	if l.witness.behind {
 		r.findStrays(ctx, l, apps)
 	}
@@ -51,7 +59,7 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 		if a.err == nil && l.lists.down != nil {
 			a.err = fmt.Errorf("observe: %w", l.lists.down)
 		}
-		a.untouched = a.err == nil && a.prior.Plan == nil && a.prior.Inputs != "" && a.prior.Inputs == a.inputs && l.allCertain(a.owned)
+		a.untouched = a.err == nil && a.prior.Plan == nil && a.sameInputs() && l.allCertain(a)
 	}
 }
 
@@ -102,19 +110,21 @@ func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, n
 }
 
 // allCertain says whether every member is as it was last observed.
-func (l *ledger) allCertain(owned state.Inventory) bool {
-	for _, member := range owned.Members {
+func (l *ledger) allCertain(a *app) bool {
+	for _, member := range a.owned.Members {
+		if !member.Kept && member.InDoubt() {
+			return false
+		}
+	}
+	for member := range a.held() {
 		if member.Kept {
 			continue
-		}
-		if member.Ghost != nil || member.Unsettled != nil {
-			return false
 		}
 		meta, listed := l.lists.objects[member.ID]
 		if !listed && l.lists.failed[member.ID.GroupKind()] != "" {
 			return false
 		}
-		if !l.certain(owned.App, member.ID, meta, listed) {
+		if !l.certain(a.Name, member.ID, meta, listed) {
 			return false
 		}
 	}
@@ -128,9 +138,9 @@ func (l *ledger) allCertain(owned state.Inventory) bool {
 // again: so the marks must be the app's own, and what a run left in doubt is never
 // certain. See decisions/0001.
 func (l *ledger) certain(app string, id object.ID, meta plan.Meta, listed bool) bool {
-	seen, known := l.seen.Lookup(id)
+	seen, known := l.lookup(app, id)
 	switch {
-	case !known:
+	case !known || !seen.Known:
 		return false
 	case !listed:
 		return seen.UID == ""
@@ -143,7 +153,8 @@ func (l *ledger) certain(app string, id object.ID, meta plan.Meta, listed bool) 
 		meta.Annotations[object.AnnotationID] == id.Mark() && meta.Labels[object.LabelApp] == app
 }
 
-// seenOf gives what the next run compares with.
-func seenOf(id object.ID, meta plan.Meta) state.Seen {
-	return state.Seen{ID: id, UID: meta.UID, ResourceVersion: meta.ResourceVersion, Generation: meta.Generation, Digest: meta.Owned}
+// lookup gives what was last observed of an object of an app.
+func (l *ledger) lookup(app string, id object.ID) (state.Seen, bool) {
+	seen, _ := l.seen.App(app)
+	return seen.Lookup(id)
 }

@@ -33,8 +33,7 @@ func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
 			member, _ := a.owned.Lookup(id)
 			// A dead run may have applied anything to a member in doubt, and the
 			// server's note of our fields tells the time by the second.
-			doubt := member.Ghost != nil || member.Unsettled != nil
-			seen.Certain = !doubt && i.ledger.certain(a.Name, id, meta, true)
+			seen.Certain = !member.InDoubt() && i.ledger.certain(a.Name, id, meta, true)
 			live[id] = seen
 		default:
 			missing[place{id.GroupKind(), id.Namespace}] = append(missing[place{id.GroupKind(), id.Namespace}], id)

@@ -272,6 +272,8 @@ func TestRebuildWhatTheHeadNames(t *testing.T) {
 	w.attend()
 	w.sync(0)
 	w.spoil(w.head().Apps["web"].Inventory.Path, nil)
+	w.sync(0) // nothing moved, so that nothing is asked of it
+	web.files["README.md"] = "another commit"
 	w.sync(13)
 	record := w.rebuilt()
 	if !strings.Contains(strings.Join(record.Warnings, "\n"), "inventory of app web") {

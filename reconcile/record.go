@@ -144,7 +144,7 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
 	var n state.Counts
 	if a.untouched {
-		for _, member := range a.owned.Members {
+		for member := range a.held() {
 			if member.Kept {
 				n.Kept++
 			} else {
@@ -245,6 +245,7 @@ func (r *runner) cost() state.Cost {
 		StoreRequests: r.job.Ledger.Requests(),
 		Seconds:       r.job.Now().Sub(r.began).Round(time.Microsecond).Seconds(),
 		Stages:        r.stages,
+		Renders:       r.renders,
 	}
 	if r.job.Cluster != nil {
 		cost.KubernetesRequests = r.job.Cluster.Requests()

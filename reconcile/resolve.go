@@ -10,11 +10,12 @@ import (
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/render/source"
 )
 
 // discover makes sure that the cluster is the ledger's, and learns what it
 // serves.
-func (r *runner) discover(ctx context.Context, l *ledger) error {
+func (r *runner) discover(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("discover")()
 	if l.witness.unheard != nil {
 		return l.witness.unheard
@@ -25,15 +26,10 @@ func (r *runner) discover(ctx context.Context, l *ledger) error {
 	if l.witness.behind {
 		r.warn("the cluster does not remember the last changes of this ledger, as after a restore: everything is looked at closely")
 	}
-	var err error
-	l.kinds, err = r.job.Cluster.Discover(ctx, false)
-	if err != nil {
-		return fmt.Errorf("discover the server's kinds: %w", within(ctx, err))
+	if r.recallKinds(l, apps) {
+		return nil
 	}
-	for _, group := range slices.Sorted(maps.Keys(l.kinds.Failing)) {
-		r.warn(fmt.Sprintf("the API group %s cannot be discovered, its objects are left alone: %s", group, l.kinds.Failing[group]))
-	}
-	return nil
+	return r.learnKinds(ctx, l)
 }
 
 // identify makes sure that the cluster is the ledger's.
@@ -63,20 +59,62 @@ func (r *runner) resolve(ctx context.Context, l *ledger, apps []*app) {
 			continue
 		}
 		a.revision = revision
-		a.inputs = inputsOf(a, l.kinds)
+		a.digestInputs(l.kinds)
 	}
 }
 
-// inputsOf gives the digest of everything that rendering depends on, as "BASE"
-// or, once it is known that the cluster's kinds go into the set, "BASE+SERVER".
-// It is known from the last rendering; until then the server is left out, and
-// render adds it.
-func inputsOf(a *app, kinds plan.Kinds) string {
-	base := digestOf(a.revision.Repo, a.revision.Commit, a.revision.Chart, a.Renderer.Digest(), a.Namespace, a.CreateNamespace, a.NamespaceLabels)
-	if _, _, server := strings.Cut(a.prior.Inputs, "+"); server || a.rendered.UsesServer {
-		base += "+" + digestOf(kinds.Version, apiVersions(kinds))
+// compare finds the apps of which only the commit moved: their rendering read
+// nothing that the new one changed. For that it fetches the commit's directories,
+// not its files.
+func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
+	defer r.stage("compare")()
+	for _, a := range apps {
+		if a.err != nil || a.prior.Inputs == "" || a.prior.Inputs == a.inputs || a.revision.Commit == "" {
+			continue
+		}
+		reads, err := r.recalledReads(ctx, l)
+		if err != nil {
+			return err
+		}
+		last, known := reads[a.Name]
+		if !known || last.Rest != a.rest {
+			continue
+		}
+		revision, err := a.Source.Fetch(ctx, a.revision)
+		if err != nil {
+			a.err = fmt.Errorf("fetch: %w", within(ctx, err))
+			continue
+		}
+		a.revision = revision
+		a.same = revision.Tree != nil && revision.Tree.Same(entries(last.Files))
 	}
-	return base
+	return nil
+}
+
+// entries gives what was read of a tree, as source.Tree.Same wants it.
+func entries(files map[string]string) []source.Entry {
+	var reads []source.Entry
+	for path, hash := range files {
+		reads = append(reads, source.Entry{Path: path, Hash: hash})
+	}
+	return reads
+}
+
+// sameInputs says whether rendering would give what was last applied in full.
+func (a *app) sameInputs() bool {
+	return a.prior.Inputs != "" && (a.same || a.prior.Inputs == a.inputs)
+}
+
+// digestInputs digests everything that rendering depends on, as "BASE" or, once
+// it is known that the cluster's kinds go into the set, "BASE+SERVER". It is known
+// from the last rendering; until then the server is left out, and render adds it.
+func (a *app) digestInputs(kinds plan.Kinds) {
+	server := ""
+	if _, _, used := strings.Cut(a.prior.Inputs, "+"); used || a.rendered.UsesServer {
+		server = "+" + digestOf(kinds.Version, apiVersions(kinds))
+	}
+	base := digestOf(a.revision.Repo, a.revision.Chart, a.Renderer.Digest(), a.Namespace, a.CreateNamespace, a.NamespaceLabels)
+	a.rest, a.inputs = base+server, digestOf(base, a.revision.Commit)+server
 }
 
 // ServerOf gives what rendering may know of a server that serves these kinds.
@@ -133,6 +171,7 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	a.revision = revision
+	r.renders++
 	a.rendered, err = a.Renderer.Render(ctx, revision, ServerOf(l.kinds))
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
@@ -140,7 +179,7 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
 	if a.rendered.Set.Len() == 0 {
 		return errors.New("render: nothing to apply: an empty set is never taken for a wish to delete everything")
 	}
-	a.inputs = inputsOf(a, l.kinds)
+	a.digestInputs(l.kinds)
 	return nil
 }
 

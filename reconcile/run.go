@@ -77,11 +77,17 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.discover(ctx, ledger); err != nil { // which cluster it is, and what it serves
+	if err := r.discover(ctx, ledger, apps); err != nil { // which cluster it is, and what it serves
 		return apps, err
 	}
-	r.resolve(ctx, ledger, apps) // the revisions that are wanted
-	r.observe(ctx, ledger, apps) // what there is: a metadata LIST per kind
+	r.resolve(ctx, ledger, apps)                         // the revisions that are wanted
+	if err := r.compare(ctx, ledger, apps); err != nil { // which of them bring anything new
+		return apps, err
+	}
+	r.observe(ctx, ledger, apps)                       // what there is: a metadata LIST per kind
+	if err := r.learn(ctx, ledger, apps); err != nil { // what only a run needs in which anything moved
+		return apps, err
+	}
 	r.render(ctx, ledger, apps)  // what should exist, where anything moved
 	r.inspect(ctx, ledger, apps) // a closer look at what is suspect or new
 	if ctx.Err() != nil {
@@ -115,6 +121,7 @@ type runner struct {
 	job      Job
 	began    time.Time
 	stages   map[string]float64
+	renders  int64
 	config   Config
 	warnings []string
 	report   Report

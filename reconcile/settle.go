@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
@@ -94,7 +95,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 	if err != nil {
 		return state.Record{}, err
 	}
-	observed, err := r.observed(ctx, l, apps)
+	memo, err := r.remember(ctx, l, apps, ends)
 	if err != nil {
 		return state.Record{}, err
 	}
@@ -112,8 +113,11 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		if r.config.Digest != "" {
 			head.Config = r.config.Digest
 		}
-		if observed != nil {
-			head.Observed = observed
+		if memo.observed != nil {
+			head.Observed = memo.observed
+		}
+		if memo.reads != nil {
+			head.Reads = memo.reads
 		}
 		l.witness.into(head)
 		for _, end := range ends {
@@ -125,7 +129,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		return record, err
 	}
 	fold := time.Duration(0)
-	if r.config.FoldUnchanged && r.report.Record.Verdict == state.Unchanged {
+	if r.config.FoldUnchanged && r.report.Record.Verdict == state.Unchanged && !slices.ContainsFunc(apps, (*app).moved) {
 		fold = time.Hour
 	}
 	_, record, err := r.job.Ledger.Append(ctx, l.head, r.report.Record, fold, edit)
@@ -161,6 +165,15 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 			continue
 		}
 		end := settled{app: a, complete: a.succeeded()}
+		if a.recalled != nil {
+			if len(adoptedElsewhere(a, apps)) == 0 {
+				ends = append(ends, end)
+				continue
+			}
+			if err := r.readInventories(ctx, []*app{a}); err != nil {
+				return nil, err
+			}
+		}
 		after := narrow(a, l, r.job.Ledger.TTL(), apps)
 		if !sameInventory(after, a.owned) || a.results != nil || a.strayed {
 			ref, err := putInventory(ctx, r.job.Ledger, after)
@@ -216,6 +229,11 @@ func (a *app) outcomes() map[object.ID]apply.Outcome {
 		delete(last, id)
 	}
 	return last
+}
+
+// moved says whether the app comes to another revision.
+func (a *app) moved() bool {
+	return a.prior.Revision != nil && a.prior.Revision.Commit != a.revision.Commit
 }
 
 // blocked says whether the app's plan must not be carried out.

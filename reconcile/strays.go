@@ -30,7 +30,7 @@ func (r *runner) findStrays(ctx context.Context, l *ledger, apps []*app) {
 		if owner, _, _ := plan.OwnerOf(id, meta, l.label); owner != plan.Ours {
 			continue
 		}
-		if _, owned := l.owners[id]; !owned {
+		if _, owned := l.holders()[id]; !owned {
 			name := meta.Labels[object.LabelApp]
 			strays[name] = append(strays[name], state.Member{ID: id, UID: meta.UID, Origin: state.Adopted})
 		}

@@ -28,7 +28,8 @@ type Member struct {
 	// Kept: the object left the set and opted out of pruning; it stays a member
 	// until it is detached.
 	Kept bool `json:"kept,omitempty"`
-	// Ghost is set, with the time, when a create was sent and never answered.
+	// Ghost is set, with the time, when a create was sent and never answered; it
+	// stays for as long as that create may still arrive.
 	Ghost *time.Time `json:"ghost,omitempty"`
 	// Unsettled is set, with the time, for a member of a plan that its own run
 	// did not settle. Both times are by the store's clock (Stamp.Now).
@@ -116,6 +117,22 @@ func (inv Inventory) Doubt(since time.Time, pick func(Member) bool) Inventory {
 	}
 	return inv
 }
+
+// Haunt gives the inventory with every member that pick selects marked as a Ghost
+// since the given time, by the store's clock.
+func (inv Inventory) Haunt(since time.Time, pick func(Member) bool) Inventory {
+	inv.Members = slices.Clone(inv.Members)
+	for i, m := range inv.Members {
+		if pick(m) {
+			inv.Members[i].Ghost = &since
+		}
+	}
+	return inv
+}
+
+// InDoubt says whether it is not known what of the member stands in the cluster.
+// A ghost that was found, or made again, is not: no late create writes over it.
+func (m Member) InDoubt() bool { return m.Unsettled != nil || m.Ghost != nil && m.UID == "" }
 
 // Forgettable says whether a 404 that was seen at a time, by the store's clock,
 // proves that the member is gone. A request of a dead run may still be on its

@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
+)
+
+// memo is what a run stores for the next one.
+type memo struct {
+	observed, reads *state.Ref
+}
+
+// remember stores what this run saw and read; nil stands for what is stored
+// already.
+func (r *runner) remember(ctx context.Context, l *ledger, apps []*app, ends []settled) (memo, error) {
+	observed, err := r.observed(ctx, l, apps, ends)
+	if err != nil {
+		return memo{}, err
+	}
+	reads, err := r.keepReads(ctx, l, ends)
+	return memo{observed, reads}, err
+}
+
+// observed stores what this run saw, for the next one to compare with; nil when
+// that is what the last run saw.
+func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []settled) (*state.Ref, error) {
+	if l.lists == nil {
+		return nil, nil
+	}
+	inventories := map[string]string{}
+	for name, a := range l.head.Apps {
+		if a.Inventory != nil {
+			inventories[name] = a.Inventory.SHA256
+		}
+	}
+	for _, end := range ends {
+		if end.inventory != nil {
+			inventories[end.app.Name] = end.inventory.SHA256
+		}
+	}
+	var now state.Observation
+	fresh := map[string]*app{}
+	for _, a := range apps {
+		// Of one that the run did not come to plan, the last observation says more.
+		if a.err == nil && !a.blocked() && (a.untouched || a.planned) {
+			fresh[a.Name] = a
+		}
+	}
+	kinds := map[object.GroupKind]bool{}
+	for _, name := range slices.Sorted(maps.Keys(inventories)) {
+		seen, known := l.seen.App(name)
+		if a := fresh[name]; a != nil {
+			seen, known = state.SeenApp{Name: name, Inventory: inventories[name], Members: a.seen(l)}, true
+		}
+		if !known {
+			continue
+		}
+		now.Apps = append(now.Apps, seen)
+		for _, member := range seen.Members {
+			kinds[member.ID.GroupKind()] = true
+		}
+	}
+	now.Kinds = l.seenKinds(kinds)
+	data, err := now.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if before, err := l.seen.Encode(); err == nil && string(before) == string(data) {
+		return nil, nil
+	}
+	ref, err := r.job.Ledger.Put(ctx, "observed", data)
+	return &ref, err
+}
+
+// seenKinds gives kinds as the server serves them, sorted.
+func (l *ledger) seenKinds(kinds map[object.GroupKind]bool) []state.SeenKind {
+	var seen []state.SeenKind
+	for _, gk := range slices.SortedFunc(maps.Keys(kinds), object.GroupKind.Compare) {
+		kind, served := l.kinds.Served[gk]
+		if !served || len(kind.Versions) == 0 {
+			seen = append(seen, state.SeenKind{GroupKind: gk})
+			continue
+		}
+		seen = append(seen, state.SeenKind{GroupKind: gk, Version: kind.Versions[0], Resource: kind.Resource, Namespaced: kind.Namespaced})
+	}
+	return seen
+}
+
+// seen lists the objects of an app, those that are as they should be as known.
+// Whatever is not is suspect in the next run.
+func (a *app) seen(l *ledger) []state.Seen {
+	var seen []state.Seen
+	if a.untouched {
+		for member := range a.held() {
+			if meta, listed := l.lists.objects[member.ID]; listed && !member.Kept {
+				member = seenOf(member, meta)
+			} else if old, known := l.lookup(a.Name, member.ID); known {
+				member = old
+			}
+			seen = append(seen, member)
+		}
+		return seen
+	}
+	last, pending := a.outcomes(), a.pending()
+	for _, m := range a.owned.Members {
+		member := state.Seen{ID: m.ID, Origin: m.Origin, Kept: m.Kept}
+		o, acted := last[m.ID]
+		_, wanted := a.want.Get(m.ID)
+		live := a.live[m.ID]
+		switch {
+		case m.InDoubt():
+		case acted && o.Verdict.Done() && o.Meta.UID != "" && o.Verdict != apply.Pruned:
+			member = seenOf(member, o.Meta)
+		case acted || pending[m.ID] || !wanted:
+		case live.State == plan.Present:
+			member = seenOf(member, live.Meta)
+		case live.State == plan.Absent && m.UID != "":
+			// A finished Job that the control plane removed: it may stay away.
+			member.Known = true
+		}
+		seen = append(seen, member)
+	}
+	return seen
+}
+
+// seenOf gives a member as the next run compares with.
+func seenOf(member state.Seen, meta plan.Meta) state.Seen {
+	member.Known, member.UID, member.ResourceVersion, member.Generation, member.Digest = true, meta.UID, meta.ResourceVersion, meta.Generation, meta.Owned
+	return member
+}
+
+// keepReads stores what the renderings of this run read; nil when that is stored
+// already.
+func (r *runner) keepReads(ctx context.Context, l *ledger, ends []settled) (*state.Ref, error) {
+	fresh := map[string]state.AppReads{}
+	for _, end := range ends {
+		a := end.app
+		if end.complete && !a.untouched && a.prior.Inputs != a.inputs && a.rendered.Reads != nil {
+			files := make(map[string]string, len(a.rendered.Reads))
+			for _, read := range a.rendered.Reads {
+				files[read.Path] = read.Hash
+			}
+			fresh[a.Name] = state.AppReads{Rest: a.rest, Files: files}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	before, err := r.recalledReads(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	now := maps.Clone(before)
+	if now == nil {
+		now = map[string]state.AppReads{}
+	}
+	maps.DeleteFunc(now, func(name string, _ state.AppReads) bool { _, known := l.head.Apps[name]; return !known })
+	maps.Copy(now, fresh)
+	data, err := state.Reads{Apps: now}.Encode()
+	if err != nil {
+		return nil, err
+	}
+	ref, err := r.job.Ledger.Put(ctx, "reads", data)
+	return &ref, err
+}
