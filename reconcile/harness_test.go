@@ -119,7 +119,7 @@ func (a *repo) Fetch(_ context.Context, r source.Revision) (source.Revision, err
 	var entries []source.Entry
 	for name, text := range a.files {
 		hash := sha1.Sum([]byte(text)) //nolint:gosec // git's object names
-		entries = append(entries, source.Entry{Path: name, Size: int64(len(text)), Hash: hex.EncodeToString(hash[:])})
+		entries = append(entries, source.Entry{Path: name, Hash: hex.EncodeToString(hash[:])})
 	}
 	r.Author, r.Subject = "A <a@example.com>", "change"
 	r.Tree = source.NewTree(entries, func(e source.Entry) ([]byte, error) { return []byte(a.files[e.Path]), nil })

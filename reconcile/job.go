@@ -41,9 +41,9 @@ type Job struct {
 	// Self are the objects that this run itself runs from: never pruned without
 	// approval.
 	Self []object.ID
-	// GitRequests and PeakMemory are asked at the end, for the record; nil is 0.
-	GitRequests func() int64
-	PeakMemory  func() int64
+	// Git and PeakMemory are asked at the end, for the record; nil is nothing.
+	Git        func() GitCost
+	PeakMemory func() int64
 
 	// Trigger (schedule, manual, http, lambda, ci, cli), Actor (who) and Tool
 	// ("tidemark v1.2.3") go into the record as they are.
@@ -58,6 +58,13 @@ type Job struct {
 	// Progress is told what happens while it happens; nil tells nobody. It is
 	// called from one goroutine at a time and must not block.
 	Progress func(Event)
+}
+
+// GitCost is what a run took from git servers: requests over https and http,
+// sessions over ssh; bytes as they came, compressed; and the commits fetched.
+type GitCost struct {
+	Requests, Bytes int64
+	Fetches         []state.Fetch
 }
 
 // Mode is what a run does with its plans.

@@ -250,8 +250,9 @@ func (r *runner) cost() state.Cost {
 	if r.job.Cluster != nil {
 		cost.KubernetesRequests = r.job.Cluster.Requests()
 	}
-	if r.job.GitRequests != nil {
-		cost.GitRequests = r.job.GitRequests()
+	if r.job.Git != nil {
+		git := r.job.Git()
+		cost.GitRequests, cost.GitBytes, cost.Fetches = git.Requests, git.Bytes, git.Fetches
 	}
 	if r.job.PeakMemory != nil {
 		cost.PeakMemoryBytes = r.job.PeakMemory()

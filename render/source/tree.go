@@ -30,8 +30,6 @@ type Entry struct {
 	Mode Mode
 	// Hash is git's object name of the content: equal hashes, equal content.
 	Hash string
-	// Size is not set any more.
-	Size int64 `json:"-"`
 }
 
 // Name gives the last part of the path.

@@ -517,7 +517,7 @@ func TestRenderedChart(t *testing.T) {
 
 // What every attempt of a run asked of a repository is counted, and one attempt
 // looks a repository up once: the configuration in it, and its apps.
-func TestGitRequests(t *testing.T) {
+func TestGitCost(t *testing.T) {
 	repo := repository(t, map[string]string{"tidemark.yaml": "apiVersion: tidemark.dev/v1alpha1\napps: [{name: a}, {name: b}]\n"})
 	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
 	if err != nil {
@@ -537,9 +537,9 @@ func TestGitRequests(t *testing.T) {
 	if _, err := session.Configure(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	alone := job.GitRequests()
+	alone := job.Git().Requests
 	resolved(t, session)
-	if got := job.GitRequests(); alone == 0 || got != 2*alone {
+	if got := job.Git().Requests; alone == 0 || got != 2*alone {
 		t.Errorf("one attempt: %d requests; two, the second with two apps: %d, want %d", alone, got, 2*alone)
 	}
 }

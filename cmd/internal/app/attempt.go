@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/render/git"
 )
 
@@ -30,31 +33,35 @@ func (s *Session) begin() *attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil {
-		s.spent += s.current.requests()
+		s.spent = sum(s.spent, s.current.cost())
 	}
 	s.current, s.faults = &attempt{session: s, remotes: map[string]*remote{}}, nil
 	return s.current
 }
 
-// gitRequests counts what was sent to all repositories, in all attempts.
-func (s *Session) gitRequests() int64 {
+// gitCost is what all repositories took, in all attempts.
+func (s *Session) gitCost() reconcile.GitCost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == nil {
-		return 0
+		return s.spent
 	}
-	return s.spent + s.current.requests()
+	return sum(s.spent, s.current.cost())
 }
 
-// requests counts what was sent to all repositories of the attempt.
-func (a *attempt) requests() int64 {
+// cost is what all repositories of the attempt took.
+func (a *attempt) cost() reconcile.GitCost {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var sum int64
-	for _, r := range a.remotes {
-		sum += r.requests()
+	var total reconcile.GitCost
+	for _, key := range slices.Sorted(maps.Keys(a.remotes)) {
+		total = sum(total, a.remotes[key].cost())
 	}
-	return sum
+	return total
+}
+
+func sum(a, b reconcile.GitCost) reconcile.GitCost {
+	return reconcile.GitCost{Requests: a.Requests + b.Requests, Bytes: a.Bytes + b.Bytes, Fetches: slices.Concat(a.Fetches, b.Fetches)}
 }
 
 // shared gives the remote with a key, which is the same for equal repositories.

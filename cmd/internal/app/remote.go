@@ -8,7 +8,9 @@ import (
 	"sync"
 
 	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/render/git"
+	"tidemark.dev/tidemark/state"
 )
 
 // remote is a repository that is opened when it is first needed, so that the
@@ -30,13 +32,23 @@ func (r *remote) get(ctx context.Context) (*git.Remote, error) {
 	return r.opened, r.err
 }
 
-func (r *remote) requests() int64 {
+// cost is what the repository took so far.
+func (r *remote) cost() reconcile.GitCost {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.opened == nil {
-		return 0
+		return reconcile.GitCost{}
 	}
-	return r.opened.Cost().Requests
+	spent := r.opened.Cost()
+	cost := reconcile.GitCost{Requests: spent.Requests, Bytes: spent.Bytes}
+	for _, f := range spent.Fetches {
+		fetch := state.Fetch{Repo: r.opened.URL(), Commit: f.Commit, Way: state.FetchPartial, Note: f.Whole, Requests: f.Requests, Bytes: f.Bytes}
+		if f.Whole != "" {
+			fetch.Way = state.FetchWhole
+		}
+		cost.Fetches = append(cost.Fetches, fetch)
+	}
+	return cost
 }
 
 // remoteOf gives a repository; equal ones are one, with one look-up.

@@ -57,7 +57,7 @@ func (s *Session) Configured(name string) (file string, configured bool) {
 func (s *Session) Doctor(ctx context.Context) (reconcile.Job, reconcile.Unopened) {
 	var unopened reconcile.Unopened
 	job := reconcile.Job{
-		GitRequests: s.gitRequests, Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
+		Git: s.gitCost, Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
 	}
 	job.Ledger, unopened.Ledger = s.Ledger(ctx)
 	if unopened.Ledger != nil && s.localErr != nil {

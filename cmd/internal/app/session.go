@@ -21,6 +21,7 @@ import (
 
 	"tidemark.dev/tidemark/cmd/internal/config"
 	"tidemark.dev/tidemark/cmd/internal/term"
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/cluster"
 	"tidemark.dev/tidemark/state"
 )
@@ -48,9 +49,9 @@ type Session struct {
 	faults  []error
 	warned  []string
 	// current is the attempt of the last Configure, and spent what those before
-	// it asked of repositories.
+	// it took from repositories.
 	current *attempt
-	spent   int64
+	spent   reconcile.GitCost
 }
 
 // Open begins a session. It reads the local configuration and nothing else. What
