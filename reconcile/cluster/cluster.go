@@ -50,15 +50,17 @@ func Open(options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	counter := &counter{counts: map[string]int64{}}
-	config.Wrap(counter.wrap)
-	client, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("prepare connections to the cluster: %w", err)
-	}
 	base, err := baseURL(config)
 	if err != nil {
 		return nil, err
+	}
+	counter := &counter{counts: map[string]int64{}}
+	config.Wrap(counter.wrap)
+	// Between neighbours, packing costs more than it saves.
+	config.DisableCompression = config.DisableCompression || options.Near || loopback(base.Hostname())
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare connections to the cluster: %w", err)
 	}
 	c := &Cluster{
 		// A redirect would carry the credentials elsewhere, so that none is followed.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,21 +54,23 @@ func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource res
 	if selector != "" {
 		query.Set("labelSelector", selector)
 	}
-	found := map[object.ID]plan.Meta{}
+	l := listing{kind: kind, found: map[object.ID]plan.Meta{}, protobuf: newProtobuf()}
+	var body bytes.Buffer
 	for {
-		body, err := c.send(ctx, request{
+		body.Reset()
+		encoding, err := c.receive(ctx, request{
 			verb: verbList, method: http.MethodGet, path: path, query: query, accept: metadataList,
 			resource: resource.plural,
-		})
+		}, &body)
 		if err != nil {
 			return nil, err
 		}
-		next, err := addPage(found, kind, body)
+		next, err := l.add(encoding, body.Bytes())
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%w: a page of the list is broken: %w", apply.ErrUnanswered, err)
 		case next == "":
-			return found, nil
+			return l.found, nil
 		case next == query.Get("continue"):
 			return nil, fmt.Errorf("%w: the list leads in circles", apply.ErrUnanswered)
 		}
@@ -75,10 +78,33 @@ func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource res
 	}
 }
 
-// addPage adds the objects of one page and gives the token for the next, which
-// is empty on the last.
-func addPage(found map[object.ID]plan.Meta, kind object.GroupKind, body []byte) (next string, err error) {
-	// An empty list has items: null, so that only the kind says that it is one.
+// listing is what came of a list so far.
+type listing struct {
+	kind     object.GroupKind
+	found    map[object.ID]plan.Meta
+	protobuf *protobuf
+}
+
+// add adds the objects of one page and gives the token for the next, which is
+// empty on the last.
+func (l *listing) add(encoding string, body []byte) (next string, err error) {
+	var kind string
+	if strings.HasPrefix(encoding, protobufType) {
+		kind, next, err = l.protobuf.list(body, l.one)
+	} else {
+		kind, next, err = l.json(body)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case !strings.HasSuffix(kind, "List"):
+		// An empty list has no items, so that only the kind says that it is one.
+		return "", fmt.Errorf("its kind is %q", clean(kind))
+	}
+	return next, nil
+}
+
+func (l *listing) json(body []byte) (kind, next string, err error) {
 	var page struct {
 		Kind     string `json:"kind"`
 		Metadata struct {
@@ -87,21 +113,24 @@ func addPage(found map[object.ID]plan.Meta, kind object.GroupKind, body []byte) 
 		Items []partial `json:"items"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
-		return "", err
+		return "", "", err
 	}
-	if !strings.HasSuffix(page.Kind, "List") {
-		return "", fmt.Errorf("its kind is %q", clean(page.Kind))
-	}
-	for _, item := range page.Items {
-		m := item.Metadata
-		if m.UID == "" || m.Name == "" {
-			return "", errors.New("an item has no name or no UID")
+	for i := range page.Items {
+		if err := l.one(&page.Items[i].Metadata); err != nil {
+			return "", "", err
 		}
-		meta, err := m.meta()
-		if err != nil {
-			return "", fmt.Errorf("item %s/%s: %w", m.Namespace, m.Name, err)
-		}
-		found[object.ID{Group: kind.Group, Kind: kind.Kind, Namespace: m.Namespace, Name: m.Name}] = meta
 	}
-	return page.Metadata.Continue, nil
+	return page.Kind, page.Metadata.Continue, nil
+}
+
+func (l *listing) one(m *metadata) error {
+	if m.UID == "" || m.Name == "" {
+		return errors.New("an item has no name or no UID")
+	}
+	meta, err := m.meta()
+	if err != nil {
+		return fmt.Errorf("item %s/%s: %w", m.Namespace, m.Name, err)
+	}
+	l.found[object.ID{Group: l.kind.Group, Kind: l.kind.Kind, Namespace: m.Namespace, Name: m.Name}] = meta
+	return nil
 }

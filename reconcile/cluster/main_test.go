@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func controlPlane(t *testing.T) *servers.ControlPlane {
+func controlPlane(t testing.TB) *servers.ControlPlane {
 	t.Helper()
 	shared.once.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "tidemark-cluster"); shared.err != nil { //nolint:usetesting // It outlives this test.
@@ -66,7 +66,7 @@ func controlPlane(t *testing.T) *servers.ControlPlane {
 
 // open gives a Cluster that acts as the administrator of the shared control
 // plane, with options changed by edit.
-func open(t *testing.T, edit func(*cluster.Options)) *cluster.Cluster {
+func open(t testing.TB, edit func(*cluster.Options)) *cluster.Cluster {
 	t.Helper()
 	plane := controlPlane(t)
 	options := cluster.Options{Server: plane.URL, Token: plane.Token, CA: plane.CACert, Version: "test"}
@@ -90,11 +90,7 @@ func behind(t *testing.T, fault func(http.ResponseWriter, *http.Request) (answer
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(plane.CACert)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
-	t.Cleanup(transport.CloseIdleConnections)
-	proxy.Transport = transport
+	proxy.Transport = trusting(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault != nil && fault(w, r) {
 			return
@@ -110,8 +106,18 @@ func behind(t *testing.T, fault func(http.ResponseWriter, *http.Request) (answer
 	})
 }
 
+// trusting gives the way to the shared control plane.
+func trusting(t *testing.T) *http.Transport {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(controlPlane(t).CACert)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
 // namespace makes a namespace for one test.
-func namespace(t *testing.T) string {
+func namespace(t testing.TB) string {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(t.Name()))
 	name = fmt.Sprintf("%.40s-%d", name, time.Now().UnixNano()%1e9)
@@ -123,7 +129,7 @@ func namespace(t *testing.T) string {
 }
 
 // admin does something to the cluster that Tidemark has no part in.
-func admin(t *testing.T, do func(context.Context, *servers.ControlPlane) error) {
+func admin(t testing.TB, do func(context.Context, *servers.ControlPlane) error) {
 	t.Helper()
 	if err := do(t.Context(), controlPlane(t)); err != nil {
 		t.Fatal(err)
@@ -131,7 +137,7 @@ func admin(t *testing.T, do func(context.Context, *servers.ControlPlane) error) 
 }
 
 // manifest makes an object of YAML.
-func manifest(t *testing.T, text string) object.Object {
+func manifest(t testing.TB, text string) object.Object {
 	t.Helper()
 	objects, err := object.Decode("test.yaml", []byte(text))
 	if err != nil || len(objects) != 1 {
@@ -141,7 +147,7 @@ func manifest(t *testing.T, text string) object.Object {
 }
 
 // configMap makes a ConfigMap with one key.
-func configMap(t *testing.T, namespace, name, value string) object.Object {
+func configMap(t testing.TB, namespace, name, value string) object.Object {
 	t.Helper()
 	return manifest(t, fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: %s, labels: {team: blue}}, data: {key: %q}}", name, namespace, value))
 }

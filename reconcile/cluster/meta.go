@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -28,12 +29,14 @@ type metadata struct {
 	Annotations       map[string]string `json:"annotations"`
 	Finalizers        []string          `json:"finalizers"`
 	DeletionTimestamp string            `json:"deletionTimestamp"`
-	OwnerReferences   []struct {
-		Kind       string `json:"kind"`
-		Name       string `json:"name"`
-		Controller bool   `json:"controller"`
-	} `json:"ownerReferences"`
-	ManagedFields []managed `json:"managedFields"`
+	OwnerReferences   []ownerReference  `json:"ownerReferences"`
+	ManagedFields     []managed         `json:"managedFields"`
+}
+
+type ownerReference struct {
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	Controller bool   `json:"controller"`
 }
 
 // managed is one entry of an object's managedFields.
@@ -104,13 +107,32 @@ func (m metadata) owned() (string, error) {
 	slices.SortFunc(ours, func(a, b managed) int { return cmp.Compare(a.APIVersion, b.APIVersion) })
 	digest := sha256.New()
 	for _, entry := range ours {
-		var fields bytes.Buffer
-		if err := json.Compact(&fields, entry.FieldsV1); len(entry.FieldsV1) > 0 && err != nil {
+		fields, err := canonical(entry.FieldsV1)
+		if err != nil {
 			return "", fmt.Errorf("read managed fields: %w", err)
 		}
-		fmt.Fprintf(digest, "%s\n%s\n%s\n", entry.APIVersion, entry.Time, fields.Bytes())
+		fmt.Fprintf(digest, "%s\n%s\n%s\n", entry.APIVersion, entry.Time, fields)
 	}
 	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// canonical gives JSON as the server writes it into JSON, whatever it came in:
+// without space, and with what HTML gives a meaning to escaped.
+func canonical(text []byte) ([]byte, error) {
+	if !slices.ContainsFunc(text, remarkable) {
+		return text, nil
+	}
+	var compact, escaped bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	json.HTMLEscape(&escaped, compact.Bytes())
+	return escaped.Bytes(), nil
+}
+
+// remarkable: the byte, or what it begins, may be written in another way.
+func remarkable(b byte) bool {
+	return b <= ' ' || b == '<' || b == '>' || b == '&' || b >= utf8.RuneSelf
 }
 
 // clientSide: the entry is what kubectl apply left, without --server-side.

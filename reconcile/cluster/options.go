@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	defaultTimeout  = 30 * time.Second
-	defaultPageSize = 500
+	defaultTimeout = 30 * time.Second
+	// An object's metadata is about a kilobyte. Smaller pages cost the server more,
+	// larger ones us memory, and neither gains by them.
+	defaultPageSize = 5_000
 )
 
 // ErrPlugin is the case of a kubeconfig whose user needs a program to be run
@@ -55,8 +57,12 @@ type Options struct {
 	// is given with a request bounds it further.
 	Timeout time.Duration
 	// PageSize is the number of objects that one request of a list asks for; 0
-	// is 500.
+	// is 5,000.
 	PageSize int
+	// Near: the server is in the same network, so that answers are not to be
+	// compressed. They are not either where a kubeconfig forbids it, and from a
+	// server on the same machine.
+	Near bool
 }
 
 // serviceAccount is where Kubernetes puts the credentials of a Pod.
@@ -70,6 +76,7 @@ func InCluster(host, port string) Options {
 		Server:    "https://" + net.JoinHostPort(host, port),
 		TokenFile: filepath.Join(serviceAccount, "token"),
 		CAFile:    filepath.Join(serviceAccount, "ca.crt"),
+		Near:      true,
 	}
 }
 

@@ -34,9 +34,13 @@ const (
 )
 
 const (
+	protobufType = "application/vnd.kubernetes.protobuf"
 	wholeJSON    = "application/json"
 	metadataJSON = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-	metadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+	// Protobuf is what the server spends least on; whatever serves kinds of its own
+	// behind it may know JSON only.
+	metadataList = protobufType + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1," +
+		"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 )
 
 // request is one HTTP request and what is needed to understand the answer.
@@ -77,24 +81,33 @@ func (r request) question() bool {
 // server, as late as it wants; writes are their callers' to repeat, who know
 // whether they may still be sent.
 func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
+	var body bytes.Buffer
+	if _, err := c.receive(ctx, r, &body); err != nil {
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+// receive is send into a buffer of the caller's. It gives the type of the answer.
+func (c *Cluster) receive(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
 	for n := 1; ; n++ {
-		body, err := c.once(ctx, r)
+		contentType, err := c.once(ctx, r, into)
 		busy, ok := errors.AsType[*apply.BusyError](err)
 		if !ok || !r.question() || n == attempts || busy.After > longestWait {
-			return body, err
+			return contentType, err
 		}
 		pause := time.NewTimer(busy.After)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return "", fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }
 
 // once sends the request once.
-func (c *Cluster) once(ctx context.Context, r request) ([]byte, error) {
+func (c *Cluster) once(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool
@@ -130,7 +143,7 @@ func (c *Cluster) once(ctx context.Context, r request) ([]byte, error) {
 	}
 	req, err := http.NewRequestWithContext(traced, r.method, target, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
+		return "", fmt.Errorf("make request: %w", err)
 	}
 	accept := r.accept
 	if accept == "" {
@@ -146,21 +159,20 @@ func (c *Cluster) once(ctx context.Context, r request) ([]byte, error) {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
-		return nil, unanswered(err)
+		return "", unanswered(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is only read
 	if response.StatusCode/100 != 2 {
 		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 		if err != nil && needsWords(response.StatusCode) {
-			return nil, unanswered(fmt.Errorf("read the answer: %w", err))
+			return "", unanswered(fmt.Errorf("read the answer: %w", err))
 		}
-		return nil, r.refused(response.StatusCode, response.Header, body)
+		return "", r.refused(response.StatusCode, response.Header, body)
 	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, unanswered(fmt.Errorf("read the answer: %w", err))
+	if _, err := into.ReadFrom(response.Body); err != nil {
+		return "", unanswered(fmt.Errorf("read the answer: %w", err))
 	}
-	return body, nil
+	return response.Header.Get("Content-Type"), nil
 }
 
 // needsWords says whether a status code means different things that only the
