@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/state"
@@ -120,6 +121,11 @@ func (r *runner) testify(ctx context.Context, l *ledger) error {
 			return nil
 		case ctx.Err() != nil, errors.Is(err, state.ErrLost), attempt == witnessing:
 			return fmt.Errorf("write the witness: %w", within(ctx, err))
+		}
+		if busy, ok := errors.AsType[*apply.BusyError](err); ok {
+			if bad := sleep(ctx, min(max(busy.After, time.Second), 30*time.Second)); bad != nil {
+				return fmt.Errorf("write the witness: %w: %w", bad, err)
+			}
 		}
 		known, readErr := r.reread(ctx, l)
 		switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/apply"
@@ -155,4 +156,34 @@ func (o *overtaken) WriteWitness(ctx context.Context, know apply.Witness) error 
 		return err
 	}
 	return o.Witness.WriteWitness(ctx, know)
+}
+
+// crowded is a witness whose server asks once to come back later.
+type crowded struct {
+	reconcile.Witness
+	asked *[]time.Time
+}
+
+func (c crowded) WriteWitness(ctx context.Context, w apply.Witness) error {
+	if *c.asked = append(*c.asked, time.Now()); len(*c.asked) == 1 {
+		return &apply.BusyError{After: 2 * time.Second, Err: errors.New("too many requests")}
+	}
+	return c.Witness.WriteWitness(ctx, w)
+}
+
+func TestTheWitnessIsWrittenWhenTheServerHasTime(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	witness := w.attend()
+	job, asked := w.open(), []time.Time(nil)
+	job.Witness = crowded{job.Witness, &asked}
+	w.run(job, 0)
+	if known, err := witness.ReadWitness(t.Context()); err != nil || known.Epoch != 1 {
+		t.Errorf("witness = %+v, %v; want epoch 1", known, err)
+	}
+	if len(asked) != 2 || asked[1].Sub(asked[0]) < 2*time.Second {
+		t.Errorf("written at %v, want it twice, two seconds apart", asked)
+	}
 }
