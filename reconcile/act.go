@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,16 +10,21 @@ import (
 	"tidemark.dev/tidemark/reconcile/plan"
 )
 
-// apply carries the plans out, app by app. Afterwards it tries again what was
+// apply carries the plans out, side by side. Afterwards it tries again what was
 // put off because the server did not know the kind yet.
 func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("apply")()
-	options := apply.Options{Sending: l.sending, Sleep: sleep, Applied: &apply.Applied{}}
-	for _, a := range apps {
-		if a.acts() {
-			a.results = append(a.results, r.do(ctx, l, a, a.plan, options))
-		}
-	}
+	options := apply.Options{Sending: r.sending(l), Sleep: sleep, Applied: &apply.Applied{}}
+	acting := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() })
+	base := newFoundations(len(acting))
+	abreast(acting, 0, func(a *app) {
+		options := options
+		founded := sync.OnceFunc(func() { base.wait(ctx) })
+		options.Founded = founded
+		result := r.do(ctx, l, a, a.plan, options)
+		founded()
+		a.results = append(a.results, result)
+	})
 	deadline := r.job.Now().Add(r.config.DeferTimeout)
 	for {
 		again, err := r.retryDeferred(ctx, l, apps, options)
@@ -45,6 +51,23 @@ func (l *ledger) sending(ctx context.Context) (context.Context, context.CancelFu
 		return nil, nil, err
 	}
 	return bounded, func() { done(); finish() }, nil
+}
+
+// sending is the ledger's, for requests that pass the gate.
+func (r *runner) sending(l *ledger) func(context.Context) (context.Context, context.CancelFunc, error) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc, error) {
+		select {
+		case r.gate <- struct{}{}:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+		bounded, done, err := l.sending(ctx)
+		if err != nil {
+			<-r.gate
+			return nil, nil, err
+		}
+		return bounded, func() { done(); <-r.gate }, nil
+	}
 }
 
 // send sends one request under the lease.

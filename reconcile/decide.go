@@ -29,6 +29,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))
 		}
 		r.judgeVarying(a)
+		a.live = planned(a.live)
 	}
 	contest(apps)
 	r.checkConfirmed(apps)
@@ -198,4 +199,14 @@ func (r *runner) awaits(apps []*app) bool {
 
 func (a *app) acts() bool {
 	return a.err == nil && a.planned && !a.blocked() && a.plan.Acts()
+}
+
+// planned gives what was observed without the whole objects, which only planning
+// compares.
+func planned(live plan.Live) plan.Live {
+	for id, seen := range live {
+		seen.Content, seen.DryRun = nil, nil
+		live[id] = seen
+	}
+	return live
 }

@@ -206,7 +206,7 @@ func (d *detachment) eachParting(work func(*parting)) {
 			ids = append(ids, p.member.ID)
 		}
 	}
-	each(ids, func(id object.ID) {
+	each(d.runner, ids, func(id object.ID) {
 		p := byID[id]
 		work(p)
 		if p.outcome == "" {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -19,14 +17,19 @@ import (
 // to a suspect, and what the server would make of each change.
 func (r *runner) inspect(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("inspect")()
-	i := &inspector{runner: r, ledger: l, coming: comingNamespaces(apps)}
-	for _, a := range apps {
+	coming, spaces := comingNamespaces(apps), &namespaces{}
+	abreast(apps, inspecting, func(a *app) {
 		if a.err == nil && !a.untouched {
 			r.tell(Event{Stage: "inspect", App: a.Name})
+			i := &inspector{runner: r, ledger: l, coming: coming, namespaces: spaces}
 			a.live, a.err = i.app(ctx, a)
 		}
-	}
+	})
 }
+
+// inspecting is how many apps are looked at side by side, so that a small one
+// leaves no room unused.
+const inspecting = 8
 
 // comingNamespaces are the namespaces that some app of this run wants.
 func comingNamespaces(apps []*app) map[string]bool {
@@ -41,26 +44,26 @@ func comingNamespaces(apps []*app) map[string]bool {
 	return coming
 }
 
+// inspector looks at the objects of one app.
 type inspector struct {
 	*runner
 	ledger *ledger
 	coming map[string]bool
-	// namespaces tells of the namespaces that were asked for whether they exist.
-	namespaces map[string]bool
+	// namespaces is shared by the apps of a run.
+	namespaces *namespaces
 
 	mu sync.Mutex
-	// failure is the first answer that did not come, since app was called.
+	// failure is the first answer that did not come.
 	failure error
 }
 
 // app gives everything that is observed of an app's desired and owned objects,
 // and puts live values where its rendering varies.
 func (i *inspector) app(ctx context.Context, a *app) (plan.Live, error) {
-	i.failure = nil
 	live := i.presence(ctx, a)
 	var mu sync.Mutex
 	kept := map[object.ID]object.Object{}
-	each(wanted(a), func(id object.ID) {
+	each(i.runner, wanted(a), func(id object.ID) {
 		mu.Lock()
 		seen := live[id]
 		mu.Unlock()
@@ -106,19 +109,6 @@ func wanted(a *app) []object.ID {
 		}
 	}
 	return ids
-}
-
-// each runs work for every ID, width at once.
-func each(ids []object.ID, work func(object.ID)) {
-	var group errgroup.Group
-	group.SetLimit(width)
-	for _, id := range ids {
-		group.Go(func() error {
-			work(id)
-			return nil
-		})
-	}
-	_ = group.Wait()
 }
 
 // look finds out what applying a desired object would do.
@@ -213,16 +203,17 @@ func (i *inspector) dryRun(ctx context.Context, a *app, o object.Object, at appl
 
 // dryRunCreate asks what the server would make of a new object.
 func (i *inspector) dryRunCreate(ctx context.Context, o object.Object) *plan.DryRun {
-	if i.coming[o.ID.Namespace] && i.absentNamespace(o.ID.Namespace) {
+	if i.coming[o.ID.Namespace] && i.namespaces.absent(o.ID.Namespace) {
 		return &plan.DryRun{NotValidated: "its namespace comes with this run"}
 	}
-	if o.ID.Namespace != "" && i.absentNamespace(o.ID.Namespace) {
+	if o.ID.Namespace != "" && i.namespaces.absent(o.ID.Namespace) {
 		return &plan.DryRun{Rejected: fmt.Sprintf("the namespace %q does not exist: add it to the repository or set createNamespace: true", o.ID.Namespace)}
 	}
 	dry, err := i.job.Cluster.DryRun(ctx, o, apply.Target{}, false)
 	if err != nil {
 		return &plan.DryRun{NotValidated: i.unknown(ctx, err).Why}
 	}
+	dry.Content = nil // there is nothing to compare it with
 	return &dry
 }
 

@@ -111,8 +111,11 @@ type App struct {
 	// Namespace is where namespaced objects without one go.
 	Namespace string
 	Source    Source
-	Renderer  Renderer
-	Rules     plan.Rules
+	// Paths are where rendering begins in the repository; "." is its root. They
+	// only say what is likely to be read.
+	Paths    []string
+	Renderer Renderer
+	Rules    plan.Rules
 	// CreateNamespace: the app's namespace is made, with these labels, when it
 	// does not exist.
 	CreateNamespace bool

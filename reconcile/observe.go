@@ -16,9 +16,6 @@ import (
 	"tidemark.dev/tidemark/state"
 )
 
-// width is how many requests to the cluster are under way at once.
-const width = 32
-
 // listing is what the metadata LISTs of one run gave: everything that bears
 // this ledger's label, of the kinds that were asked for.
 type listing struct {

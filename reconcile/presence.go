@@ -47,31 +47,37 @@ func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
 		live[id] = seen
 	}
 	var single []object.ID
+	var crowded []place
 	for at, ids := range missing {
 		unknown, proven := i.provable(at)
-		for _, id := range ids {
-			if proven {
+		switch {
+		case proven:
+			for _, id := range ids {
 				note(id, unknown)
 			}
+		case len(ids) > few:
+			crowded = append(crowded, at)
+		default:
+			single = append(single, ids...)
 		}
-		if proven {
-			continue
-		}
-		if len(ids) > few {
-			if found, err := i.job.Cluster.List(ctx, at.kind, at.namespace, "", ""); err == nil {
-				for _, id := range ids {
-					if meta, ok := found[id]; ok {
-						note(id, present(meta))
-					} else {
-						note(id, plan.Observed{State: plan.Absent})
-					}
-				}
-				continue
-			}
-		}
-		single = append(single, ids...)
 	}
-	each(single, func(id object.ID) { note(id, i.one(ctx, id)) })
+	each(i.runner, crowded, func(at place) {
+		found, err := i.job.Cluster.List(ctx, at.kind, at.namespace, "", "")
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			single = append(single, missing[at]...)
+			return
+		}
+		for _, id := range missing[at] {
+			seen := plan.Observed{State: plan.Absent}
+			if meta, exists := found[id]; exists {
+				seen = present(meta)
+			}
+			note(id, seen)
+		}
+	})
+	each(i.runner, single, func(id object.ID) { note(id, i.one(ctx, id)) })
 	return live
 }
 
@@ -89,7 +95,7 @@ func (i *inspector) provable(at place) (plan.Observed, bool) {
 		return plan.Observed{State: plan.Unknown, Why: "objects of this kind cannot be listed and patched"}, true
 	case kind.Namespaced != (at.namespace != ""):
 		return plan.Observed{State: plan.Absent}, true // no object of the kind can be there
-	case at.namespace != "" && i.absentNamespace(at.namespace):
+	case at.namespace != "" && i.namespaces.absent(at.namespace):
 		return plan.Observed{State: plan.Absent}, true
 	}
 	return plan.Observed{}, false
@@ -109,30 +115,47 @@ func (i *inspector) one(ctx context.Context, id object.ID) plan.Observed {
 	return i.unknown(ctx, err)
 }
 
-// findNamespaces learns which namespaces of missing objects are absent: nothing
-// is in a namespace that does not exist.
-func (i *inspector) findNamespaces(ctx context.Context, missing map[place][]object.ID) {
-	if i.namespaces == nil {
-		i.namespaces = map[string]bool{}
+// namespaces tells of the namespaces that were asked for whether they exist. It is
+// safe for concurrent use.
+type namespaces struct {
+	// asking is held while the server is asked, so that no two apps ask for one.
+	asking sync.Mutex
+	mu     sync.Mutex
+	exist  map[string]bool
+}
+
+// absent says whether a namespace is known not to exist: nothing is in it.
+func (n *namespaces) absent(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	exists, known := n.exist[name]
+	return known && !exists
+}
+
+func (n *namespaces) note(name string, exists bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.exist == nil {
+		n.exist = map[string]bool{}
 	}
+	n.exist[name] = exists
+}
+
+// findNamespaces learns which namespaces of missing objects are absent.
+func (i *inspector) findNamespaces(ctx context.Context, missing map[place][]object.ID) {
+	n := i.namespaces
+	n.asking.Lock()
+	defer n.asking.Unlock()
 	var unknown []object.ID
 	for at := range missing {
-		if _, known := i.namespaces[at.namespace]; at.namespace != "" && !known {
-			i.namespaces[at.namespace] = true
+		if _, known := n.exist[at.namespace]; at.namespace != "" && !known {
+			n.note(at.namespace, true)
 			unknown = append(unknown, object.ID{Kind: "Namespace", Name: at.namespace})
 		}
 	}
-	var mu sync.Mutex
-	each(unknown, func(id object.ID) {
+	each(i.runner, unknown, func(id object.ID) {
 		if seen := i.one(ctx, id); seen.State == plan.Absent {
-			mu.Lock()
-			defer mu.Unlock()
-			i.namespaces[id.Name] = false
+			n.note(id.Name, false)
 		}
 	})
-}
-
-func (i *inspector) absentNamespace(namespace string) bool {
-	exists, known := i.namespaces[namespace]
-	return known && !exists
 }

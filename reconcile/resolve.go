@@ -147,15 +147,19 @@ func apiVersions(kinds plan.Kinds) []string {
 // render fetches and renders every app of which anything moved.
 func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("render")()
-	for _, a := range apps {
-		if a.err != nil || a.untouched {
-			continue
+	touched := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return a.err != nil || a.untouched })
+	for _, a := range touched {
+		r.fetch(ctx, l, a)
+	}
+	abreast(touched, rendering(), func(a *app) {
+		if a.err != nil {
+			return
 		}
 		r.tell(Event{Stage: "render", App: a.Name})
 		if err := r.renderApp(ctx, l, a); err != nil {
 			a.err = within(ctx, err)
 		}
-	}
+	})
 	// Only now is it known which kinds the apps bring to each other.
 	defined := definedKinds(apps)
 	for _, a := range apps {
@@ -165,14 +169,34 @@ func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 	}
 }
 
-func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) error {
+// fetch gets an app's revision, and says which files rendering will read: those
+// of all apps come together.
+func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
 	revision, err := a.Source.Fetch(ctx, a.revision)
 	if err != nil {
-		return fmt.Errorf("fetch: %w", err)
+		a.err = fmt.Errorf("fetch: %w", within(ctx, err))
+		return
 	}
 	a.revision = revision
+	if revision.Tree == nil {
+		return
+	}
+	if last, known := l.reads[a.Name]; known {
+		for path, hash := range last.Files {
+			if hash != "" && !strings.HasPrefix(hash, source.ListingPrefix) {
+				revision.Tree.Expect(path)
+			}
+		}
+		return
+	}
+	revision.Tree.Expect(a.Paths...)
+}
+
+func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) (err error) {
+	r.mu.Lock()
 	r.renders++
-	a.rendered, err = a.Renderer.Render(ctx, revision, ServerOf(l.kinds))
+	r.mu.Unlock()
+	a.rendered, err = a.Renderer.Render(ctx, a.revision, ServerOf(l.kinds))
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
 	}

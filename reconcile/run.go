@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -125,6 +126,11 @@ type runner struct {
 	config   Config
 	warnings []string
 	report   Report
+	// gate is passed by each request to the cluster while apps are looked at and
+	// applied side by side.
+	gate chan struct{}
+	// mu guards warnings, stages, renders and who watches.
+	mu sync.Mutex
 	// anyCluster: another cluster than the ledger's is what the run is about.
 	anyCluster bool
 }
@@ -133,20 +139,30 @@ func start(job Job) *runner {
 	if job.Now == nil {
 		job.Now = time.Now //nolint:forbidigo // The default of a seam.
 	}
-	return &runner{job: job, began: job.Now(), stages: map[string]float64{}}
+	return &runner{job: job, began: job.Now(), stages: map[string]float64{}, gate: make(chan struct{}, width)}
 }
 
 // stage tells who watches that a stage begins, and notes how long it takes.
 func (r *runner) stage(name string) (end func()) {
 	r.tell(Event{Stage: name})
 	began := r.job.Now()
-	return func() { r.stages[name] += r.job.Now().Sub(began).Seconds() }
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.stages[name] += r.job.Now().Sub(began).Seconds()
+	}
 }
 
 func (r *runner) tell(e Event) {
 	if r.job.Progress != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.job.Progress(e)
 	}
 }
 
-func (r *runner) warn(text string) { r.warnings = append(r.warnings, text) }
+func (r *runner) warn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.warnings = append(r.warnings, text)
+}

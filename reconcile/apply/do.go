@@ -43,6 +43,10 @@ type Options struct {
 	Sending func(context.Context) (context.Context, context.CancelFunc, error)
 	// Sleep waits, or returns early with the context's cause. Required.
 	Sleep func(context.Context, time.Duration) error
+	// Founded is called once the definitions and namespaces of the plan were
+	// applied, and before anything else is; it may wait. nil is nothing. A plan of
+	// nothing else does not call it.
+	Founded func()
 	// Applied is shared by all apps of a run. Required.
 	Applied *Applied
 	// Progress is told of each outcome; nil tells nobody. It is called from
@@ -73,7 +77,12 @@ const (
 func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result {
 	d := doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want)}
 	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
+	founded := options.Founded == nil
 	for _, phase := range phases(work.Plan.Changes) {
+		if !founded && !work.Plan.Changes[phase.from].Founds() {
+			founded = true
+			options.Founded()
+		}
 		hold := ""
 		if work.Plan.Changes[phase.from].Action == plan.Prune {
 			hold = undone(result.Outcomes[:phase.from])

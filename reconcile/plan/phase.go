@@ -16,6 +16,12 @@ const (
 	phaseWebhooks
 )
 
+// Founds says whether the change belongs to what every app may build on: it
+// applies a definition or a namespace.
+func (c Change) Founds() bool {
+	return c.Action != Prune && Phase(c.ID.GroupKind()) <= phaseNamespaces
+}
+
 var phases = map[object.GroupKind]int{ //nolint:gochecknoglobals // a table
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: phaseDefinitions,
 

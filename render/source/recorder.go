@@ -79,7 +79,8 @@ func (r *Recorder) Reads() []Entry {
 	return slices.SortedFunc(maps.Values(r.reads), func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 }
 
-const listingPrefix = "list:"
+// ListingPrefix begins the hash of a directory that was read.
+const ListingPrefix = "list:"
 
 func listing(entries []Entry) string {
 	hash := sha256.New()
@@ -89,7 +90,7 @@ func listing(entries []Entry) string {
 			fmt.Fprintf(hash, "%s\x00", e.Hash)
 		}
 	}
-	return listingPrefix + hex.EncodeToString(hash.Sum(nil))
+	return ListingPrefix + hex.EncodeToString(hash.Sum(nil))
 }
 
 // Same says whether reading in this tree what was read of another would give
@@ -104,7 +105,7 @@ func (t *Tree) Same(reads []Entry) bool {
 			}
 		case err != nil:
 			return false
-		case strings.HasPrefix(read.Hash, listingPrefix):
+		case strings.HasPrefix(read.Hash, ListingPrefix):
 			entries, err := t.ReadDir(read.Path)
 			if err != nil || listing(entries) != read.Hash {
 				return false

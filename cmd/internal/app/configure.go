@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -28,7 +29,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
-			Source: attempt.sourceOf(a), Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
+			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
 			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
 		})
 	}
