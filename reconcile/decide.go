@@ -18,11 +18,12 @@ func (r *runner) decide(l *ledger, apps []*app) {
 	for gk := range definedKinds(apps) {
 		coming[gk] = true
 	}
+	all := gather(l, apps)
 	for _, a := range apps {
 		if a.err != nil || a.untouched {
 			continue
 		}
-		a.plan, a.planned = r.make(r.input(l, a, others(l, a, apps), coming)), true
+		a.plan, a.planned = r.make(r.input(l, a, all.others(a), coming)), true
 		a.plan.Engine = a.rendered.Engine
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {
@@ -107,61 +108,6 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,
 	}
-}
-
-// others gives what a plan for one app must know of the other apps of the
-// ledger. An app of which nothing moved wants what it owns; of one that failed
-// before it was rendered nobody knows what it wants.
-func others(l *ledger, self *app, apps []*app) plan.Others {
-	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: map[string]bool{}}
-	for id, holder := range l.holders() {
-		if holder.App != self.Name {
-			o.Owns[id] = holder
-		}
-	}
-	before := true
-	for _, a := range apps {
-		if a.Name == self.Name {
-			before = false
-		}
-		switch {
-		case a.Name == self.Name:
-			continue
-		case a.err != nil && a.want.Len() == 0:
-			o.Unknown = append(o.Unknown, a.Name)
-			continue
-		case a.err == nil:
-			o.Rendered[a.Name] = true
-		}
-		for _, wants := range a.want.Objects() {
-			if a.optional[wants.ID] && !l.first(wants.ID, a, self, before) {
-				continue
-			}
-			o.Wants[wants.ID] = a.Name
-		}
-		if !a.untouched {
-			continue
-		}
-		for member := range a.held() {
-			if !member.Kept {
-				o.Wants[member.ID] = a.Name
-			}
-		}
-	}
-	return o
-}
-
-// first says whether an object that app a would only create, when it is absent,
-// is a's rather than another's: only when that one would only create it too, and
-// then it is whose inventory holds it, or who stands before in the configuration.
-func (l *ledger) first(id object.ID, a, other *app, before bool) bool {
-	switch holder := l.holders()[id].App; {
-	case !other.optional[id]:
-		return false
-	case holder == a.Name, holder == other.Name:
-		return holder == a.Name
-	}
-	return before
 }
 
 // judgeVarying says what happens to fields that differ from one rendering to

@@ -70,7 +70,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	if part.live, err = i.app(ctx, &part); err != nil {
 		return err
 	}
-	part.plan = plan.Make(r.input(l, &part, others(l, a, apps), nil))
+	part.plan = plan.Make(r.input(l, &part, gather(l, apps).others(a), nil))
 	// The server's objections come late here: the rest is applied already.
 	a.plan.Warnings = append(a.plan.Warnings, part.plan.Invalid...)
 	for _, refusal := range part.plan.Refusals {

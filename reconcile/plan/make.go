@@ -58,7 +58,7 @@ type Others struct {
 	Wants map[object.ID]string
 	// Owns tells which other app has an object in its inventory.
 	Owns map[object.ID]Holder
-	// Rendered are the other apps whose set is known in this run.
+	// Rendered are the apps whose set is known in this run.
 	Rendered map[string]bool
 	// Unknown are the other apps of this run whose set is not known, since they
 	// could not be rendered: they may want anything.
@@ -209,7 +209,11 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		return
 	}
 	holder, handedOver := in.Others.Owns[o.ID]
-	before, moved := renamed(in.Owned, o.ID, live.Meta)
+	var before state.Member
+	moved := false
+	if !owned { // it looks at every member
+		before, moved = renamed(in.Owned, o.ID, live.Meta)
+	}
 	c.Origin = state.Adopted
 	switch {
 	case owner == Foreign && !slices.Contains(in.Rules.Adopt, tool):

@@ -1,0 +1,83 @@
+package reconcile
+
+import (
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
+)
+
+// wishes is what the apps of a run want of each other's objects. It is gathered
+// once, so that many apps cost no more than their objects.
+type wishes struct {
+	ledger *ledger
+	// wanters of an object, in the order of the configuration, and place the
+	// number of each app in it.
+	wanters map[object.ID][]*app
+	place   map[string]int
+	// unknown are the apps of which nobody knows what they want: they failed
+	// before they were rendered. The others are rendered.
+	unknown  []string
+	rendered map[string]bool
+}
+
+// gather asks all apps what they want. An app of which nothing moved wants what it
+// owns.
+func gather(l *ledger, apps []*app) *wishes {
+	w := &wishes{ledger: l, wanters: map[object.ID][]*app{}, place: map[string]int{}, rendered: map[string]bool{}}
+	for i, a := range apps {
+		w.place[a.Name] = i
+		switch {
+		case a.err != nil && a.want.Len() == 0:
+			w.unknown = append(w.unknown, a.Name)
+			continue
+		case a.err == nil:
+			w.rendered[a.Name] = true
+		}
+		for _, wants := range a.want.Objects() {
+			w.wanters[wants.ID] = append(w.wanters[wants.ID], a)
+		}
+		if !a.untouched {
+			continue
+		}
+		for member := range a.held() {
+			if !member.Kept {
+				w.wanters[member.ID] = append(w.wanters[member.ID], a)
+			}
+		}
+	}
+	return w
+}
+
+// others gives what a plan for one app must know of the other apps.
+func (w *wishes) others(self *app) plan.Others {
+	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: w.rendered}
+	for _, name := range w.unknown {
+		if name != self.Name {
+			o.Unknown = append(o.Unknown, name)
+		}
+	}
+	holders := w.ledger.holders()
+	for _, id := range wanted(self) {
+		if holder, owned := holders[id]; owned && holder.App != self.Name {
+			o.Owns[id] = holder
+		}
+		for _, a := range w.wanters[id] {
+			if a.Name != self.Name && (!a.optional[id] || w.first(id, a, self)) {
+				o.Wants[id] = a.Name
+			}
+		}
+	}
+	return o
+}
+
+// first says whether an object that app a would only create, when it is absent,
+// is a's rather than another's: only when that one would only create it too, and
+// then it is whose inventory holds it, or who stands before in the configuration.
+func (w *wishes) first(id object.ID, a, other *app) bool {
+	switch holder := w.ledger.holders()[id].App; {
+	case !other.optional[id]:
+		return false
+	case holder == a.Name, holder == other.Name:
+		return holder == a.Name
+	}
+	return w.place[a.Name] < w.place[other.Name]
+}
