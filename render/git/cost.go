@@ -64,6 +64,13 @@ func (m *meter) begin() func(*Fetch) {
 	}
 }
 
+// mark notes why a commit that came in part had to come whole after all.
+func (m *meter) mark(f *Fetch, why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.Whole = why
+}
+
 // count counts what is read from a connection.
 func (m *meter) count(conn net.Conn) net.Conn { return counted{conn, m} }
 

@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,8 +14,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/go-git/go-git/v5/plumbing"
 )
 
 const (
@@ -32,7 +31,6 @@ type httpServer struct {
 	client *http.Client
 	auth   Auth
 	tokens *appTokens
-	limits Limits
 	// base is where the repository is; a redirect of the look-up may move it
 	// within its host.
 	base string
@@ -65,7 +63,7 @@ func newHTTPServer(a address, o Options, spent *meter) (*httpServer, error) {
 	}
 	s := &httpServer{
 		client: &http.Client{Transport: requests{transport, spent}, CheckRedirect: checkRedirect},
-		auth:   o.Auth, limits: o.Limits, base: a.String(),
+		auth:   o.Auth, base: a.String(),
 	}
 	if o.Auth.GitHubApp != nil {
 		tokens, err := newAppTokens(*o.Auth.GitHubApp, o.Now)
@@ -145,7 +143,7 @@ func (s *httpServer) lookUp(ctx context.Context) (*advert, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = res.Body.Close() }()
+	defer finish(res)
 	if kind := res.Header.Get("Content-Type"); kind != advertType {
 		return nil, &caseError{is: ErrNotFound, err: fmt.Errorf("%w: it answers with %q, not as a git server does", ErrNotFound, printable(kind, 80))}
 	}
@@ -160,11 +158,11 @@ func (s *httpServer) lookUp(ctx context.Context) (*advert, error) {
 	return known, s.redact(err)
 }
 
-func (s *httpServer) fetch(ctx context.Context, known *advert, wants []plumbing.Hash, depth int) (objects, error) {
+func (s *httpServer) fetch(ctx context.Context, known *advert, a ask, left *budget) (objects, error) {
 	if err := s.authorise(ctx); err != nil {
 		return nil, err
 	}
-	req, message, err := request(known, wants, depth, s.limits)
+	req, message, err := request(known, a, left.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -172,18 +170,47 @@ func (s *httpServer) fetch(ctx context.Context, known *advert, wants []plumbing.
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = res.Body.Close() }()
+	defer finish(res)
 	if kind := res.Header.Get("Content-Type"); kind != resultType {
 		return nil, corrupt("the server answers with %q instead of a pack", printable(kind, 80))
 	}
-	got, err := receive(ctx, res.Body, req, s.limits)
-	return got, s.redact(err)
+	got, err := receive(ctx, res.Body, req, left)
+	if err != nil {
+		return nil, s.redact(err)
+	}
+	return got, nil
+}
+
+func (s *httpServer) close() { s.client.CloseIdleConnections() }
+
+// finish ends an answer. One of which next to nothing is left is read to its
+// end, so that its connection can be used again.
+func finish(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 1<<10)
+	_ = res.Body.Close()
+}
+
+// zipped packs a message that would be long, as git does.
+func zipped(message []byte) []byte {
+	if len(message) <= 1<<10 {
+		return nil
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	// A Buffer cannot fail to take what is written to it.
+	_, _ = w.Write(message)
+	_ = w.Close()
+	return packed.Bytes()
 }
 
 // do sends one request and gives its answer when that is a success.
 func (s *httpServer) do(ctx context.Context, method, path string, message []byte) (*http.Response, error) {
 	var body io.Reader = http.NoBody
-	if message != nil {
+	short := zipped(message)
+	switch {
+	case short != nil:
+		body = bytes.NewReader(short)
+	case message != nil:
 		body = bytes.NewReader(message)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, s.base+path, body)
@@ -195,6 +222,9 @@ func (s *httpServer) do(ctx context.Context, method, path string, message []byte
 	if message != nil {
 		req.Header.Set("Content-Type", requestType)
 		req.Header.Set("Accept", resultType)
+	}
+	if short != nil {
+		req.Header.Set("Content-Encoding", "gzip")
 	}
 	s.auth.set(req)
 	res, err := s.client.Do(req)

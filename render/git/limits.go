@@ -9,19 +9,19 @@ import (
 // Limits bound what a repository can make the reader hold or do. A field that
 // is zero has its default; there is no way to have none.
 type Limits struct {
-	// PackBytes is the most that is read from the server for one fetch;
-	// default 256 MiB. The transfer stops there.
+	// PackBytes is the most that is read from the server for one commit, in
+	// however many packs; default 256 MiB. The transfer stops there.
 	PackBytes int64
-	// Objects is the most objects of a pack, known from its first bytes, and
-	// the most entries of a tree, with all directories and submodules;
-	// default 250,000.
+	// Objects is the most objects of a commit's packs, known from their first
+	// bytes, and the most entries of a tree, with all directories and
+	// submodules; default 250,000.
 	Objects int64
 	// FileBytes is the largest file that can be read; default 16 MiB. A
 	// larger file does no harm until it is read; where the server can leave
 	// it out, it does not even travel.
 	FileBytes int64
-	// InflatedBytes is the most that all objects of a pack together may
-	// inflate to; default 4 GiB. They are not held, but the work is bounded.
+	// InflatedBytes is the most that all objects of a commit's packs together
+	// may inflate to; default 4 GiB. They are not held, but the work is bounded.
 	InflatedBytes int64
 }
 
@@ -36,6 +36,23 @@ func (l Limits) withDefaults() Limits {
 	fallback(&l.FileBytes, 16<<20)
 	fallback(&l.InflatedBytes, 4<<30)
 	return l
+}
+
+// budget is what may still come of one commit, in however many packs.
+type budget struct {
+	limits                       Limits
+	packBytes, objects, inflated int64
+}
+
+func newBudget(l Limits) *budget {
+	return &budget{limits: l, packBytes: l.PackBytes, objects: l.Objects, inflated: l.InflatedBytes}
+}
+
+// charge takes off what a pack took.
+func (b *budget) charge(p *pack) {
+	b.packBytes -= int64(len(p.raw))
+	b.objects -= int64(len(p.entries))
+	b.inflated -= p.inflated
 }
 
 // Bounds that nobody needs to set.
@@ -65,8 +82,9 @@ type capped struct {
 	broke error
 }
 
-func newCapped(r io.Reader, limit int64, what string) *capped {
-	return &capped{r: r, left: limit, limit: &LimitError{What: what, Limit: limit, Unit: "bytes"}}
+// newCapped leaves so many bytes of a limit to be read.
+func newCapped(r io.Reader, left, limit int64, what string) *capped {
+	return &capped{r: r, left: left, limit: &LimitError{What: what, Limit: limit, Unit: "bytes"}}
 }
 
 func (c *capped) Read(p []byte) (int, error) {

@@ -200,13 +200,20 @@ func (s *localServer) peel(hash plumbing.Hash) plumbing.Hash {
 	return hash
 }
 
-func (s *localServer) fetch(context.Context, *advert, []plumbing.Hash, int) (objects, error) {
+func (s *localServer) fetch(context.Context, *advert, ask, *budget) (objects, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *localServer) close() {}
+
+func (s *localServer) has(hash plumbing.Hash) bool {
+	_, err := s.size(hash)
+	return err == nil
 }
 
 func (s *localServer) size(hash plumbing.Hash) (int64, error) {

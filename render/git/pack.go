@@ -28,6 +28,8 @@ type pack struct {
 	// tooLarge stands for their length.
 	lacking  bool
 	tooLarge int64
+	// inflated is what all objects inflate to.
+	inflated int64
 }
 
 // packEntry is one object of a pack, whole or as a delta to another.
@@ -41,7 +43,7 @@ type packEntry struct {
 
 // readPack reads a pack as it comes from the server. It looks at the number of
 // objects before it reads on.
-func readPack(r io.Reader, limits Limits) ([]byte, error) {
+func readPack(r io.Reader, left *budget) ([]byte, error) {
 	var raw bytes.Buffer
 	if _, err := io.CopyN(&raw, r, 12); err != nil {
 		return nil, err
@@ -50,8 +52,8 @@ func readPack(r io.Reader, limits Limits) ([]byte, error) {
 	if err != nil {
 		return nil, corrupt("pack: %w", err)
 	}
-	if int64(count) > limits.Objects {
-		return nil, &LimitError{What: "pack", Limit: limits.Objects, Unit: "objects"}
+	if int64(count) > left.objects {
+		return nil, &LimitError{What: "pack", Limit: left.limits.Objects, Unit: "objects"}
 	}
 	if _, err := raw.ReadFrom(r); err != nil {
 		return nil, err
@@ -61,9 +63,10 @@ func readPack(r io.Reader, limits Limits) ([]byte, error) {
 
 // openPack indexes a pack. With filtered, the server was asked to leave out
 // files that are too large.
-func openPack(ctx context.Context, raw []byte, limits Limits, filtered bool) (*pack, error) {
+func openPack(ctx context.Context, raw []byte, left *budget, filtered bool) (*pack, error) {
+	limits := left.limits
 	p := &pack{raw: raw, byHash: map[plumbing.Hash]int{}, largest: max(limits.FileBytes, minObject), lacking: filtered, tooLarge: limits.FileBytes + 1}
-	waiting, err := p.scan(ctx, limits)
+	waiting, err := p.scan(ctx, left)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, unreachable(errors.New("the pack breaks off"))
 	}
@@ -85,7 +88,7 @@ type dependants struct {
 }
 
 // scan walks the pack once: whole objects are hashed, deltas noted.
-func (p *pack) scan(ctx context.Context, limits Limits) (*dependants, error) {
+func (p *pack) scan(ctx context.Context, left *budget) (*dependants, error) {
 	scanner := packfile.NewScanner(bytes.NewReader(p.raw))
 	_, count, err := scanner.Header()
 	if err != nil {
@@ -95,10 +98,9 @@ func (p *pack) scan(ctx context.Context, limits Limits) (*dependants, error) {
 	p.entries = make([]packEntry, 0, min(int(count), len(p.raw)/2))
 	byOffset := make(map[int64]int, cap(p.entries))
 	waiting := &dependants{byIndex: map[int][]int{}, byHash: map[plumbing.Hash][]int{}}
-	inflated := limits.InflatedBytes
 	spend := func(n int64) error {
-		if inflated -= n; n < 0 || inflated < 0 {
-			return &LimitError{What: "inflated pack", Limit: limits.InflatedBytes, Unit: "bytes"}
+		if p.inflated += n; n < 0 || p.inflated < 0 || p.inflated > left.inflated {
+			return &LimitError{What: "inflated pack", Limit: left.limits.InflatedBytes, Unit: "bytes"}
 		}
 		return nil
 	}
@@ -310,6 +312,11 @@ func (p *pack) content(index int) ([]byte, error) {
 		}
 	}
 	return content, nil
+}
+
+func (p *pack) has(hash plumbing.Hash) bool {
+	_, ok := p.byHash[hash]
+	return ok
 }
 
 func (p *pack) size(hash plumbing.Hash) (int64, error) {

@@ -22,17 +22,32 @@ import (
 
 const userAgent = "git/2 (tidemark)"
 
-// server is one way to reach a repository.
+// server is one way to reach a repository. Its methods are called one at a time,
+// but for close.
 type server interface {
 	// lookUp asks for the refs.
 	lookUp(ctx context.Context) (*advert, error)
-	// fetch gets the commits wanted, with a number of their ancestors' commits
-	// (depth 1: none), and all their trees and files.
-	fetch(ctx context.Context, known *advert, wants []plumbing.Hash, depth int) (objects, error)
+	// fetch gets what is asked for, within what is left of the budget, which is
+	// charged if it comes.
+	fetch(ctx context.Context, known *advert, a ask, left *budget) (objects, error)
+	// close lets go of connections that are kept for what may come next.
+	close()
+}
+
+// ask is what is wanted of a server.
+type ask struct {
+	wants []plumbing.Hash
+	// depth says that commits are wanted, with so many generations of commits
+	// (1: no ancestors) and all their trees and files. With 0 files are wanted
+	// and nothing else.
+	depth int
+	// bare leaves out the files of the commits, if the server can do that.
+	bare bool
 }
 
 // objects gives the content of what was fetched. It is safe for concurrent use.
 type objects interface {
+	has(plumbing.Hash) bool
 	// size gives the length of an object. Of a file that was left out because
 	// it is too large it gives a length that is too large.
 	size(plumbing.Hash) (int64, error)
@@ -45,7 +60,7 @@ var errLacking = errors.New("the object is missing")
 
 // decodeAdvert reads the list of refs.
 func decodeAdvert(r io.Reader) (*advert, error) {
-	wire := newCapped(r, maxAdvert, "list of refs")
+	wire := newCapped(r, maxAdvert, maxAdvert, "list of refs")
 	var head bytes.Buffer
 	refs := packp.NewAdvRefs()
 	err := refs.Decode(io.TeeReader(wire, &prefix{&head, 4096}))
@@ -105,7 +120,7 @@ func (e *serverSaid) Error() string { return "the server says: " + e.text }
 func saidError(text string) error { return &serverSaid{printable(text, maxSaid)} }
 
 // request makes the message that asks for a pack.
-func request(known *advert, wants []plumbing.Hash, depth int, limits Limits) (*packp.UploadPackRequest, []byte, error) {
+func request(known *advert, a ask, limits Limits) (*packp.UploadPackRequest, []byte, error) {
 	req := packp.NewUploadPackRequest()
 	for _, c := range []capability.Capability{capability.OFSDelta, capability.NoProgress} {
 		if known.supports(c) {
@@ -127,20 +142,27 @@ func request(known *advert, wants []plumbing.Hash, depth int, limits Limits) (*p
 			return nil, nil, err
 		}
 	}
-	if !known.supports(capability.Shallow) {
-		return nil, nil, invalid("the server cannot give one commit without its history (it lacks %q)", capability.Shallow)
-	}
-	if err := req.Capabilities.Set(capability.Shallow); err != nil {
-		return nil, nil, err
+	if a.depth > 0 {
+		if !known.supports(capability.Shallow) {
+			return nil, nil, invalid("the server cannot give one commit without its history (it lacks %q)", capability.Shallow)
+		}
+		if err := req.Capabilities.Set(capability.Shallow); err != nil {
+			return nil, nil, err
+		}
 	}
 	if known.supports(capability.Filter) {
 		if err := req.Capabilities.Set(capability.Filter); err != nil {
 			return nil, nil, err
 		}
-		// The filter leaves out files of that length and above.
-		req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
+		// Files that are wanted by hash come whatever the filter says; git asks
+		// for them like this.
+		req.Filter = packp.FilterBlobNone()
+		if a.depth > 0 && !a.bare {
+			// The filter leaves out files of that length and above.
+			req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
+		}
 	}
-	req.Wants, req.Depth = wants, packp.DepthCommits(depth)
+	req.Wants, req.Depth = a.wants, packp.DepthCommits(a.depth)
 	if err := req.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -156,8 +178,8 @@ func request(known *advert, wants []plumbing.Hash, depth int, limits Limits) (*p
 
 // receive reads the answer to a request: the pack. It stops reading as soon as
 // a limit is passed.
-func receive(ctx context.Context, stream io.Reader, req *packp.UploadPackRequest, limits Limits) (objects, error) {
-	wire := newCapped(stream, limits.PackBytes, "pack")
+func receive(ctx context.Context, stream io.Reader, req *packp.UploadPackRequest, left *budget) (*pack, error) {
+	wire := newCapped(stream, left.packBytes, left.limits.PackBytes, "pack")
 	answer := packp.NewUploadPackResponse(req)
 	if err := answer.Decode(io.NopCloser(wire)); err != nil {
 		return nil, answerError(wire, err)
@@ -169,11 +191,16 @@ func receive(ctx context.Context, stream io.Reader, req *packp.UploadPackRequest
 	case req.Capabilities.Supports(capability.Sideband):
 		body = sideband.NewDemuxer(sideband.Sideband, answer)
 	}
-	raw, err := readPack(body, limits)
+	raw, err := readPack(body, left)
 	if err != nil {
 		return nil, answerError(wire, err)
 	}
-	return openPack(ctx, raw, limits, req.Filter != "")
+	p, err := openPack(ctx, raw, left, req.Filter != "" && req.Filter != packp.FilterBlobNone())
+	if err != nil {
+		return nil, err
+	}
+	left.charge(p)
+	return p, nil
 }
 
 // answerError tells a refusal from a broken line.

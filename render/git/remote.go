@@ -117,6 +117,10 @@ func newRemote(at address, options Options, spent *meter) (*Remote, error) {
 // URL gives the repository's URL without credentials; a path as file://.
 func (r *Remote) URL() string { return r.address.String() }
 
+// Close lets go of the connections that are kept for what may come next. What
+// was fetched stays, and a Remote that is used again connects again.
+func (r *Remote) Close() { r.server.close() }
+
 // Cost gives what was taken from the server so far.
 func (r *Remote) Cost() Cost { return r.spent.cost() }
 
@@ -153,9 +157,13 @@ func (r *Remote) resolve(ctx context.Context, ref Ref) (source.Revision, error) 
 	return source.Revision{Repo: r.URL(), Ref: name, Commit: commit.String()}, nil
 }
 
-// Fetch gets the commit of a Revision with all its files, and fills in Tree,
-// Author, Subject and Time. A commit is fetched once, however often it is
-// asked for.
+// Fetch gets the commit of a Revision, and fills in Tree, Author, Subject and
+// Time. A commit is fetched once, however often it is asked for.
+//
+// Where the server can leave files out and give them by hash, only the commit
+// and its directories come now, and the Tree is a partial one: its files come
+// when they are read. An error of such a read is one of those of Fetch.
+// Otherwise, and with submodules, all files come now; Cost says why.
 func (r *Remote) Fetch(ctx context.Context, rev source.Revision) (source.Revision, error) {
 	got, err := r.fetch(ctx, rev)
 	if err != nil {
@@ -181,15 +189,15 @@ func (r *Remote) fetch(ctx context.Context, rev source.Revision) (source.Revisio
 	defer r.release()
 	got, ok := r.fetched[rev.Commit]
 	if !ok {
-		spent := r.spent.begin()
+		spent, took := r.spent.begin(), &Fetch{Commit: rev.Commit}
 		err := within(ctx, r.options.FetchTimeout, func(ctx context.Context) (err error) {
-			got, err = r.fetchTree(ctx, rev)
+			got, err = r.fetchTree(ctx, rev, took)
 			return err
 		})
 		if err != nil {
 			return source.Revision{}, err
 		}
-		spent(&Fetch{Commit: rev.Commit, Whole: "files do not come apart yet"})
+		spent(took)
 		r.fetched[rev.Commit] = got
 	}
 	got.Ref = rev.Ref
@@ -235,17 +243,26 @@ func (r *Remote) lookUp(ctx context.Context) (*advert, error) {
 	return r.known, err
 }
 
-func (r *Remote) fetchTree(ctx context.Context, rev source.Revision) (source.Revision, error) {
-	from, err := r.fetchObjects(ctx, rev)
-	if err != nil {
+// fetchTree fetches the commit's directories only, if it can, else all.
+func (r *Remote) fetchTree(ctx context.Context, rev source.Revision, took *Fetch) (source.Revision, error) {
+	var err error
+	if took.Whole, err = r.whole(ctx); err != nil {
 		return source.Revision{}, err
 	}
-	commit, err := readCommit(from, plumbing.NewHash(rev.Commit))
+	left := newBudget(r.options.Limits)
+	if took.Whole == "" {
+		got, err := r.fetchPartial(ctx, rev, left, took)
+		if !isRefused(err) {
+			return got, err
+		}
+		took.Whole = "the server refuses to leave files out: " + err.Error()
+	}
+	from, err := r.fetchObjects(ctx, rev, left)
 	if err != nil {
 		return source.Revision{}, err
 	}
 	entries := &lister{limits: r.options.Limits}
-	submodules, err := entries.list(ctx, from, commit.TreeHash, "")
+	rev, submodules, err := entries.commit(ctx, from, rev)
 	if err != nil {
 		return source.Revision{}, err
 	}
@@ -257,9 +274,27 @@ func (r *Remote) fetchTree(ctx context.Context, rev source.Revision) (source.Rev
 		}
 		all = append(all, more...)
 	}
-	rev = describe(rev, commit)
 	rev.Tree = source.NewTree(entries.entries, reader(all, r.options.Limits))
 	return rev, nil
+}
+
+// whole says why a commit must be fetched whole; with "" it need not.
+func (r *Remote) whole(ctx context.Context) (string, error) {
+	if _, ok := r.server.(*localServer); ok {
+		return "it is read in place", nil
+	}
+	known, err := r.lookUp(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case r.options.Submodules:
+		return "submodules are fetched with it", nil
+	case !known.supports(capability.Filter):
+		return "the server cannot leave files out (uploadpack.allowFilter)", nil
+	case !known.supports(capability.AllowReachableSHA1InWant):
+		return "the server gives out no files by hash (uploadpack.allowAnySHA1InWant)", nil
+	}
+	return "", nil
 }
 
 // Where a server gives out the tips of its refs only, a commit is looked for
@@ -270,16 +305,15 @@ const (
 )
 
 // fetchObjects gets the objects of one commit.
-func (r *Remote) fetchObjects(ctx context.Context, rev source.Revision) (objects, error) {
+func (r *Remote) fetchObjects(ctx context.Context, rev source.Revision, left *budget) (objects, error) {
 	commit := plumbing.NewHash(rev.Commit)
-	// Over http the look-up tells what the server can do; over ssh and in
-	// place that comes by itself.
-	if _, ok := r.server.(*httpServer); ok {
+	if _, ok := r.server.(*localServer); !ok {
+		// It tells what the server can do.
 		if _, err := r.lookUp(ctx); err != nil {
 			return nil, err
 		}
 	}
-	from, err := r.server.fetch(ctx, r.known, []plumbing.Hash{wanted(r.known, commit)}, 1)
+	from, err := r.server.fetch(ctx, r.known, ask{wants: []plumbing.Hash{wanted(r.known, commit)}, depth: 1}, left)
 	if !errors.Is(err, ErrCommitRefused) {
 		return from, err
 	}
@@ -290,7 +324,7 @@ func (r *Remote) fetchObjects(ctx context.Context, rev source.Revision) (objects
 	if known.supports(capability.AllowReachableSHA1InWant) {
 		return nil, &caseError{is: ErrRefNotFound, err: fmt.Errorf("%w, or it is in no branch or tag: %w", ErrRefNotFound, err)}
 	}
-	from, err = r.server.fetch(ctx, known, tips(known, rev.Ref), searchDepth)
+	from, err = r.server.fetch(ctx, known, ask{wants: tips(known, rev.Ref), depth: searchDepth}, left)
 	if err == nil {
 		if _, _, err = from.read(commit); err == nil {
 			return from, nil

@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -10,19 +9,26 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
 )
 
-// sshServer runs git-upload-pack on the other side of ssh, once for the
-// look-up and once for each fetch. It reads no file, asks no agent and never
-// prompts.
+// sshServer runs git-upload-pack on the other side of ssh. It reads no file, asks
+// no agent and never prompts.
+//
+// The program first tells the refs and then waits: the session of a look-up
+// stays open, so that the first fetch needs none of its own, and later ones run
+// over the same connection.
 type sshServer struct {
 	address address
 	config  ssh.ClientConfig
-	limits  Limits
 	spent   *meter
+
+	mu   sync.Mutex
+	kept *sshConnection
+	// timer closes what is kept, when it was not needed for a while.
+	timer *time.Timer
 }
 
 func newSSHServer(a address, o Options, spent *meter) (*sshServer, error) {
@@ -38,7 +44,7 @@ func newSSHServer(a address, o Options, spent *meter) (*sshServer, error) {
 		return nil, err
 	}
 	return &sshServer{
-		address: a, limits: o.Limits, spent: spent,
+		address: a, spent: spent,
 		config: ssh.ClientConfig{
 			User:              a.user,
 			Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
@@ -69,86 +75,6 @@ func parseSSHKey(auth Auth) (ssh.Signer, error) {
 	return signer, nil
 }
 
-// sshSession is one run of git-upload-pack.
-type sshSession struct {
-	client  *ssh.Client
-	session *ssh.Session
-	in      io.WriteCloser
-	out     io.Reader
-	said    *stderr
-	stop    func() bool
-}
-
-// stderr keeps the first words that the other side says beside the protocol.
-type stderr struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *stderr) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return (&prefix{&s.text, 4096}).Write(p)
-}
-
-func (s *stderr) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-// open connects and starts git-upload-pack. When the context ends the
-// connection is cut, whatever it is waiting for.
-func (s *sshServer) open(ctx context.Context) (*sshSession, error) {
-	s.spent.requests.Add(1)
-	target := net.JoinHostPort(s.address.host, s.address.dialPort())
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
-	if err != nil {
-		return nil, unreachable(fmt.Errorf("%w: %w", ErrUnreachable, err))
-	}
-	conn = s.spent.count(conn)
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	session, err := s.start(conn, target)
-	if err != nil {
-		stop()
-		_ = conn.Close()
-		return nil, err
-	}
-	session.stop = stop
-	return session, nil
-}
-
-func (s *sshServer) start(conn net.Conn, target string) (*sshSession, error) {
-	known := false
-	config := s.config
-	config.HostKeyCallback = func(host string, addr net.Addr, key ssh.PublicKey) error {
-		err := s.config.HostKeyCallback(host, addr, key)
-		known = err == nil
-		return err
-	}
-	c, channels, requests, err := ssh.NewClientConn(conn, target, &config)
-	if err != nil {
-		return nil, handshakeError(err, known)
-	}
-	client := ssh.NewClient(c, channels, requests)
-	session, err := client.NewSession()
-	if err != nil {
-		return nil, unreachable(fmt.Errorf("open a session: %w", err))
-	}
-	open := &sshSession{client: client, session: session, said: &stderr{}}
-	session.Stderr = open.said
-	if open.in, err = session.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if open.out, err = session.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	if err := session.Start(uploadPack + " " + shellQuote(s.address.path)); err != nil {
-		return nil, authf("%w: the server does not run %s", ErrAuth, uploadPack)
-	}
-	return open, nil
-}
-
 // handshakeError sorts what can go wrong before a session: the library has no
 // type for "your key was refused", but nothing else fails once the server was
 // recognised while its connection still stands.
@@ -173,60 +99,99 @@ func shellQuote(path string) string {
 	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(path) + "'"
 }
 
-func (s *sshSession) close() {
-	s.stop()
-	_ = s.session.Close()
-	_ = s.client.Close()
-}
-
-// advert reads the refs, which the server sends first.
-func (s *sshSession) advert() (*advert, error) {
-	known, err := decodeAdvert(s.out)
-	if !errors.Is(err, errNoAdvert) {
-		return known, err
-	}
-	// The program ended without a word on its output. If it ended by itself
-	// and not with the connection, there is no such repository, or no right
-	// to it, and it said so beside.
-	if _, ok := errors.AsType[*ssh.ExitError](s.session.Wait()); ok {
-		return nil, &caseError{is: ErrNotFound, err: fmt.Errorf("%w, or the key may not see it: %w", ErrNotFound, saidError(s.said.String()))}
-	}
-	return nil, err
-}
-
 func (s *sshServer) lookUp(ctx context.Context) (*advert, error) {
 	session, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer session.close()
 	known, err := session.advert()
 	if err != nil {
+		session.abort()
 		return nil, err
 	}
-	// A flush: nothing is wanted. The server then ends in peace.
-	if _, err := io.WriteString(session.in, "0000"); err != nil {
-		return known, nil //nolint:nilerr // the refs are here; how the session ends does not matter
-	}
+	s.keep(session)
 	return known, nil
 }
 
-func (s *sshServer) fetch(ctx context.Context, _ *advert, wants []plumbing.Hash, depth int) (objects, error) {
+func (s *sshServer) fetch(ctx context.Context, _ *advert, a ask, left *budget) (objects, error) {
 	session, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer session.close()
-	known, err := session.advert()
+	got, err := session.fetch(ctx, a, left)
+	if err != nil && session.used && !session.answered() && ctx.Err() == nil && errors.Is(err, ErrUnreachable) {
+		// The server did not wait that long.
+		session.abort()
+		if session, err = s.connect(ctx); err != nil {
+			return nil, err
+		}
+		got, err = session.fetch(ctx, a, left)
+	}
 	if err != nil {
+		session.abort()
 		return nil, err
 	}
-	req, message, err := request(known, wants, depth, s.limits)
-	if err != nil {
-		return nil, err
+	session.end()
+	s.keep(session)
+	return got, nil
+}
+
+// open gives a session on the connection that is kept, else on a new one.
+func (s *sshServer) open(ctx context.Context) (*sshSession, error) {
+	kept := s.take()
+	if kept == nil {
+		return s.connect(ctx)
 	}
-	if _, err := session.in.Write(message); err != nil {
-		return nil, unreachable(fmt.Errorf("ask for the pack: %w", err))
+	kept.guard(ctx)
+	if session := kept.waiting; session != nil {
+		kept.waiting = nil
+		session.used = true
+		return session, nil
 	}
-	return receive(ctx, session.out, req, s.limits)
+	s.spent.requests.Add(1)
+	session, err := kept.start(s.address.path)
+	if err == nil {
+		session.used = true
+		return session, nil
+	}
+	kept.release()
+	kept.close()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return s.connect(ctx)
+}
+
+// keep keeps the connection of a session for a while.
+func (s *sshServer) keep(session *sshSession) {
+	connection := session.connection
+	if !connection.release() {
+		connection.close()
+		return
+	}
+	if session.known != nil {
+		connection.waiting = session
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = connection
+	s.timer = time.AfterFunc(idleKeptAlive, s.close)
+}
+
+// take gives the connection that is kept, nil if there is none.
+func (s *sshServer) take() *sshConnection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.kept
+	if kept != nil {
+		s.timer.Stop()
+	}
+	s.kept = nil
+	return kept
+}
+
+func (s *sshServer) close() {
+	if kept := s.take(); kept != nil {
+		kept.close()
+	}
 }

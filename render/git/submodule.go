@@ -87,13 +87,14 @@ func (n nest) fetchOne(ctx context.Context, into *lister, entry source.Entry, ur
 	if err != nil {
 		return nil, err
 	}
+	defer child.Close()
 	// The same server: its connections and a GitHub App's token serve again.
 	if ours, ok := n.remote.server.(*httpServer); ok {
 		theirs := *ours
 		theirs.base = at.String()
 		child.server = &theirs
 	}
-	from, err := child.fetchObjects(ctx, source.Revision{Commit: entry.Hash})
+	from, err := child.fetchObjects(ctx, source.Revision{Commit: entry.Hash}, newBudget(child.options.Limits))
 	if err != nil {
 		return nil, fmt.Errorf("commit %s from %s: %w", entry.Hash, at, err)
 	}

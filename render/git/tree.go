@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -53,8 +54,21 @@ func describe(rev source.Revision, commit *object.Commit) source.Revision {
 type lister struct {
 	limits  Limits
 	entries []source.Entry
+	// partial says that files need not be there yet.
+	partial bool
 	// submodules counts those that were followed.
 	submodules int
+}
+
+// commit adds the entries of a commit, and gives its description and the
+// submodules in it.
+func (l *lister) commit(ctx context.Context, from objects, rev source.Revision) (source.Revision, []source.Entry, error) {
+	commit, err := readCommit(from, plumbing.NewHash(rev.Commit))
+	if err != nil {
+		return rev, nil, err
+	}
+	submodules, err := l.list(ctx, from, commit.TreeHash, "")
+	return describe(rev, commit), submodules, err
 }
 
 // list adds the entries below a tree, each path with a prefix ("" or "dir/"),
@@ -108,7 +122,7 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 			default:
 				return nil, corrupt("%s: its mode is none that git knows", printable(path, maxSaid))
 			}
-			if entry.Mode == source.File || entry.Mode == source.Executable {
+			if !l.partial && (entry.Mode == source.File || entry.Mode == source.Executable) {
 				if _, err := from.size(child.Hash); err != nil {
 					return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
 				}
@@ -184,6 +198,10 @@ func reader(from objects, limits Limits) func(source.Entry) ([]byte, error) {
 
 // union looks for an object in several places.
 type union []objects
+
+func (u union) has(hash plumbing.Hash) bool {
+	return slices.ContainsFunc(u, func(one objects) bool { return one.has(hash) })
+}
 
 func (u union) size(hash plumbing.Hash) (int64, error) {
 	size, err := int64(0), errLacking
