@@ -66,7 +66,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 		}
 	}
 	part.results = nil
-	i := &inspector{runner: r, ledger: l, coming: map[string]bool{}, namespaces: &namespaces{}}
+	i := &inspector{runner: r, ledger: l, coming: map[string]bool{}, namespaces: newNamespaces()}
 	if part.live, err = i.app(ctx, &part); err != nil {
 		return err
 	}

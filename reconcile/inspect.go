@@ -17,7 +17,7 @@ import (
 // to a suspect, and what the server would make of each change.
 func (r *runner) inspect(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("inspect")()
-	coming, spaces := comingNamespaces(apps), &namespaces{}
+	coming, spaces := comingNamespaces(apps), newNamespaces()
 	abreast(apps, inspecting, func(a *app) {
 		if a.err == nil && !a.untouched {
 			r.tell(Event{Stage: "inspect", App: a.Name})

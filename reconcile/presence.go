@@ -118,10 +118,14 @@ func (i *inspector) one(ctx context.Context, id object.ID) plan.Observed {
 // namespaces tells of the namespaces that were asked for whether they exist. It is
 // safe for concurrent use.
 type namespaces struct {
-	// asking is held while the server is asked, so that no two apps ask for one.
-	asking sync.Mutex
+	// asking holds one while the server is asked, so that no two apps ask for one.
+	asking chan struct{}
 	mu     sync.Mutex
 	exist  map[string]bool
+}
+
+func newNamespaces() *namespaces {
+	return &namespaces{asking: make(chan struct{}, 1), exist: map[string]bool{}}
 }
 
 // absent says whether a namespace is known not to exist: nothing is in it.
@@ -135,17 +139,14 @@ func (n *namespaces) absent(name string) bool {
 func (n *namespaces) note(name string, exists bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.exist == nil {
-		n.exist = map[string]bool{}
-	}
 	n.exist[name] = exists
 }
 
 // findNamespaces learns which namespaces of missing objects are absent.
 func (i *inspector) findNamespaces(ctx context.Context, missing map[place][]object.ID) {
 	n := i.namespaces
-	n.asking.Lock()
-	defer n.asking.Unlock()
+	n.asking <- struct{}{}
+	defer func() { <-n.asking }()
 	var unknown []object.ID
 	for at := range missing {
 		if _, known := n.exist[at.namespace]; at.namespace != "" && !known {
