@@ -213,7 +213,6 @@ func (i *inspector) dryRunCreate(ctx context.Context, o object.Object) *plan.Dry
 	if err != nil {
 		return &plan.DryRun{NotValidated: i.unknown(ctx, err).Why}
 	}
-	dry.Content = nil // there is nothing to compare it with
 	return &dry
 }
 

@@ -204,6 +204,7 @@ type Cluster interface {
 	Read(ctx context.Context, id object.ID, version string) (map[string]any, plan.Meta, error)
 	// DryRun asks the server what applying o would give. What the server says
 	// against the object is in the answer; an error means that it did not answer.
+	// Without a Target the answer lacks the content.
 	DryRun(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.DryRun, error)
 	// Requests counts what was sent so far, by verb (get, list, patch, …).
 	Requests() map[string]int64

@@ -17,7 +17,8 @@ import (
 // DryRun asks the server what applying o would give; nothing is changed. What
 // the server says against the object is in the answer. An error means that it
 // did not answer, does not accept the credentials, is busy, or (ErrConflict) that
-// the object is no longer in the state that Target names.
+// the object is no longer in the state that Target names. Without a Target there
+// is nothing to compare with, so that the answer lacks the content.
 func (c *Cluster) DryRun(ctx context.Context, o object.Object, at apply.Target, force bool) (plan.DryRun, error) {
 	r, err := c.applying(ctx, o, at, force)
 	switch {
@@ -30,9 +31,17 @@ func (c *Cluster) DryRun(ctx context.Context, o object.Object, at apply.Target, 
 	}
 	r.verb = verbDryRun
 	r.query.Set("dryRun", metav1.DryRunAll)
+	create := at == (apply.Target{})
+	if create {
+		r.accept = metadataJSON
+	}
 	body, err := c.send(ctx, r)
 	if err != nil {
 		return refusal(err)
+	}
+	if create {
+		_, err := decodeMeta(body)
+		return plan.DryRun{}, err
 	}
 	content, err := decodeContent(body)
 	if err != nil {

@@ -68,7 +68,7 @@ type Observed struct {
 
 // DryRun is the server's answer to a server-side-apply dry run.
 type DryRun struct {
-	// Content is the object as it would be.
+	// Content is the object as it would be; nil for one that does not exist.
 	Content map[string]any
 	// Conflicts lists "manager: field" of those who would lose a field to us.
 	Conflicts []string

@@ -268,6 +268,9 @@ func (c *client) DryRun(ctx context.Context, o object.Object, at apply.Target, f
 		case s.refuses != nil && s.refuses(o) != "":
 			return plan.DryRun{NotValidated: "admission webhook does not support dry run"}, nil
 		}
+		if at == (apply.Target{}) {
+			return plan.DryRun{}, nil
+		}
 		return plan.DryRun{Content: next.content()}, nil
 	})
 }
