@@ -57,10 +57,16 @@ func nameOf(kind, content string) []byte {
 // servePack answers as a git server would, with this pack, whatever is asked.
 func servePack(t *testing.T, commit string, pack []byte) string {
 	t.Helper()
+	return servePackWith(t, commit, "", pack)
+}
+
+// servePackWith is servePack with more capabilities.
+func servePackWith(t *testing.T, commit, capabilities string, pack []byte) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
-			fmt.Fprint(w, pkt("# service=git-upload-pack\n")+"0000"+pkt(commit+" refs/heads/main\x00shallow ofs-delta\n")+"0000")
+			fmt.Fprint(w, pkt("# service=git-upload-pack\n")+"0000"+pkt(commit+" refs/heads/main\x00shallow ofs-delta"+capabilities+"\n")+"0000")
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
@@ -83,6 +89,18 @@ func TestHostilePacks(t *testing.T) {
 	if got, err := rev.Tree.ReadFile("a.yaml"); err != nil || string(got) != text {
 		t.Fatalf("the pack that is right: got %q, %v", got, err)
 	}
+
+	// A server that leaves nothing out, although it says it can.
+	remote := newRemote(t, git.Options{URL: servePackWith(t, name, " filter allow-reachable-sha1-in-want", whole)})
+	rev = mustPull(t, remote, "main")
+	if got, err := rev.Tree.ReadFile("a.yaml"); err != nil || string(got) != text || remote.Cost().Requests != 2 {
+		t.Errorf("without a filter: got %q, %v, %+v", got, err, remote.Cost())
+	}
+	// One that sends something else than was asked for. What a filter leaves out
+	// of a whole commit counts as too large.
+	remote = newRemote(t, git.Options{URL: servePackWith(t, name, " filter allow-reachable-sha1-in-want", makePack(2, commit, root))})
+	_, err := mustPull(t, remote, "main").Tree.ReadFile("a.yaml")
+	wantError(t, err, git.ErrLimit, "a.yaml: ")
 
 	// delta makes one that copies nothing and inserts the text.
 	delta := func(from, to int, insert string) []byte {
@@ -134,7 +152,7 @@ func TestHostilePacks(t *testing.T) {
 	// Another content under the same name is not that file: names are made
 	// from contents here, whatever the server says.
 	other := packObject{3, len(text), nil, []byte("a: 2\n"), false}
-	_, err := pull(t, newRemote(t, git.Options{URL: servePack(t, name, makePack(3, commit, root, other))}), "main")
+	_, err = pull(t, newRemote(t, git.Options{URL: servePack(t, name, makePack(3, commit, root, other))}), "main")
 	wantError(t, err, git.ErrCorrupt, "a.yaml", "missing")
 }
 

@@ -34,6 +34,7 @@ func (s *Session) begin() *attempt {
 	defer s.mu.Unlock()
 	if s.current != nil {
 		s.spent = sum(s.spent, s.current.cost())
+		s.current.close()
 	}
 	s.current, s.faults = &attempt{session: s, remotes: map[string]*remote{}}, nil
 	return s.current
@@ -47,6 +48,15 @@ func (s *Session) gitCost() reconcile.GitCost {
 		return s.spent
 	}
 	return sum(s.spent, s.current.cost())
+}
+
+// close lets go of the connections to all repositories of the attempt.
+func (a *attempt) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.remotes {
+		r.close()
+	}
 }
 
 // cost is what all repositories of the attempt took.

@@ -32,6 +32,15 @@ func (r *remote) get(ctx context.Context) (*git.Remote, error) {
 	return r.opened, r.err
 }
 
+// close lets go of its connections.
+func (r *remote) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened != nil {
+		r.opened.Close()
+	}
+}
+
 // cost is what the repository took so far.
 func (r *remote) cost() reconcile.GitCost {
 	r.mu.Lock()

@@ -127,11 +127,24 @@ func (s *Session) warn(text string) {
 	s.warned = append(s.warned, text)
 }
 
-// Within bounds a context by the timeout of the run.
+// Within bounds a context by the timeout of the run. The function it gives also
+// lets go of the connections that the session keeps.
 func (s *Session) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	timeout := s.settings.Timeout
 	if timeout == 0 {
 		timeout = duration(s.local.Timeout)
 	}
-	return within(ctx, timeout)
+	ctx, cancel := within(ctx, timeout)
+	return ctx, func() {
+		cancel()
+		s.close()
+	}
+}
+
+func (s *Session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil {
+		s.current.close()
+	}
 }
