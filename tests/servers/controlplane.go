@@ -108,6 +108,9 @@ func (c *ControlPlane) Stop() error {
 	return errors.Join(errs...)
 }
 
+// APIServerPID is the process of the API server, for those who measure it.
+func (c *ControlPlane) APIServerPID() int { return c.api.cmd.Process.Pid }
+
 // RestartAPIServer kills the API server and starts it again, at the same URL, with the same data.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	// Asked to end, it waits for its watches, which the controllers never give up.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -33,8 +34,14 @@ func NewRepo(ctx context.Context, dir string) (*Repo, error) {
 
 // Git runs git in the work tree and answers with what it printed, less the last line's end.
 func (r *Repo) Git(ctx context.Context, args ...string) (string, error) {
+	return r.GitWith(ctx, nil, args...)
+}
+
+// GitWith is Git with something to read on its standard input.
+func (r *Repo) GitWith(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = r.Dir
+	cmd.Stdin = stdin
 	// One commit a minute, so that histories sort by date too.
 	date := time.Date(2026, 1, 1, 12, r.commits, 0, 0, time.UTC).Format(time.RFC3339)
 	cmd.Env = append(gitEnv(r.Dir),

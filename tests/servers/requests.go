@@ -14,6 +14,8 @@ type Request struct {
 	Header http.Header
 	// Status is what was answered; 0 when the connection was cut instead, or the answer is still under way.
 	Status int
+	// Bytes is how long the answer's body is so far.
+	Bytes int64
 }
 
 // Requests is a log of requests, in the order they came. It is safe for concurrent use.
@@ -61,7 +63,7 @@ func (l *Requests) record(w http.ResponseWriter, r *http.Request) *recorder {
 	return &recorder{ResponseWriter: w, log: l, entry: entry}
 }
 
-// recorder is a ResponseWriter that notes the status in the log.
+// recorder is a ResponseWriter that notes status and size in the log.
 type recorder struct {
 	http.ResponseWriter
 	log   *Requests
@@ -75,7 +77,11 @@ func (w *recorder) WriteHeader(status int) {
 
 func (w *recorder) Write(b []byte) (int, error) {
 	w.note(http.StatusOK)
-	return w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b)
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	w.entry.Bytes += int64(n)
+	return n, err
 }
 
 // Unwrap lets http.ResponseController reach what lies below.
