@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -78,6 +79,10 @@ func Open(options Options) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// Close gives back the connections that are not in use. The Cluster may still be
+// asked: it connects anew.
+func (c *Cluster) Close() { utilnet.CloseIdleConnectionsFor(c.counter.next) }
 
 // Requests counts what was sent so far, by verb: apply, dry-run, patch, create,
 // update, delete, get, list, discover and review.

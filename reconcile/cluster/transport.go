@@ -184,6 +184,9 @@ func needsWords(code int) bool {
 
 // counter counts requests by verb where they leave, so that nothing is missed.
 type counter struct {
+	// next holds the connections.
+	next http.RoundTripper
+
 	mu     sync.Mutex
 	counts map[string]int64
 }
@@ -196,6 +199,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (r roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
 func (c *counter) wrap(next http.RoundTripper) http.RoundTripper {
+	c.next = next
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
 		verb, ok := request.Context().Value(verbKey{}).(string)
 		if !ok {
