@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -97,7 +98,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		return nil, errors.New("open s3: the endpoint is not a URL without credentials and parameters")
 	}
 	// The SDK would warn on stderr, between the lines of others.
-	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithHTTPClient(brieflyIdle())}
 	if options.Region != "" {
 		load = append(load, config.WithRegion(options.Region))
 	}
@@ -134,6 +135,13 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		}
 	})
 	return &Store{client: client, bucket: options.Bucket, prefix: strings.Trim(options.Prefix, "/")}, nil
+}
+
+// brieflyIdle is the SDK's own client but for one thing: connections are kept
+// from one renewal of a lease to the next, and not for a minute and a half, since
+// a process may open thousands of stores, one after the other.
+func brieflyIdle() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.IdleConnTimeout = 20 * time.Second })
 }
 
 // once turns the SDK's own retries off: a repeated conditional write would be
