@@ -85,6 +85,7 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	if err != nil {
 		return reconcile.Report{}, err
 	}
+	defer session.Close()
 	ctx, cancel := session.Within(ctx)
 	defer cancel()
 	job, err := session.Job(ctx, mode)

@@ -52,10 +52,10 @@ func newCast(dir string) *cast {
 	return c
 }
 
-// users are one for each script, and one for the bad input, so that the API server's audit log tells them apart.
+// users are one for each script, one for the bad input and one for the wide fleet, so that the API server's audit log tells them apart.
 func users() []servers.User {
 	scripts, _ := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
-	all := []servers.User{{Name: badInput, Groups: []string{"system:masters"}}}
+	all := []servers.User{{Name: badInput, Groups: []string{"system:masters"}}, {Name: wideFleet, Groups: []string{"system:masters"}}}
 	for _, script := range scripts {
 		name := strings.TrimSuffix(filepath.Base(script), ".txtar")
 		all = append(all, servers.User{Name: name, Groups: []string{"system:masters"}})

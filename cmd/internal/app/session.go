@@ -94,6 +94,16 @@ func readConfig(path string) (config.Config, error) {
 	return config.Parse(path, data, config.Trust{})
 }
 
+// Close gives back what the session holds open. Whoever opens many, one after
+// the other, must call it.
+func (s *Session) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster != nil {
+		s.cluster.Close()
+	}
+}
+
 // Tool names this program for the record.
 func (s *Session) Tool() string { return s.env.Tool() }
 
