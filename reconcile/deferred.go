@@ -66,8 +66,10 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 		}
 	}
 	part.results = nil
-	i := &inspector{runner: r, ledger: l, coming: map[string]bool{}, namespaces: newNamespaces()}
-	if part.live, err = i.app(ctx, &part); err != nil {
+	i := &inspector{runner: r, ledger: l, of: &part, coming: map[string]bool{}}
+	i.listed()
+	i.namespaces = r.findNamespaces(ctx, []*inspector{i})
+	if part.live, err = i.app(ctx); err != nil {
 		return err
 	}
 	part.plan = plan.Make(r.input(l, &part, gather(l, apps).others(a), nil))

@@ -17,13 +17,20 @@ import (
 // to a suspect, and what the server would make of each change.
 func (r *runner) inspect(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("inspect")()
-	coming, spaces := comingNamespaces(apps), newNamespaces()
-	abreast(apps, inspecting, func(a *app) {
+	coming := comingNamespaces(apps)
+	var inspectors []*inspector
+	for _, a := range apps {
 		if a.err == nil && !a.untouched {
-			r.tell(Event{Stage: "inspect", App: a.Name})
-			i := &inspector{runner: r, ledger: l, coming: coming, namespaces: spaces}
-			a.live, a.err = i.app(ctx, a)
+			i := &inspector{runner: r, ledger: l, of: a, coming: coming}
+			i.listed()
+			inspectors = append(inspectors, i)
 		}
+	}
+	spaces := r.findNamespaces(ctx, inspectors)
+	abreast(inspectors, inspecting, func(i *inspector) {
+		r.tell(Event{Stage: "inspect", App: i.of.Name})
+		i.namespaces = spaces
+		i.of.live, i.of.err = i.app(ctx)
 	})
 }
 
@@ -48,9 +55,13 @@ func comingNamespaces(apps []*app) map[string]bool {
 type inspector struct {
 	*runner
 	ledger *ledger
+	of     *app
 	coming map[string]bool
 	// namespaces is shared by the apps of a run.
-	namespaces *namespaces
+	namespaces namespaces
+
+	live    plan.Live
+	missing map[place][]object.ID
 
 	mu sync.Mutex
 	// failure is the first answer that did not come.
@@ -59,8 +70,9 @@ type inspector struct {
 
 // app gives everything that is observed of an app's desired and owned objects,
 // and puts live values where its rendering varies.
-func (i *inspector) app(ctx context.Context, a *app) (plan.Live, error) {
-	live := i.presence(ctx, a)
+func (i *inspector) app(ctx context.Context) (plan.Live, error) {
+	i.presence(ctx)
+	a, live := i.of, i.live
 	var mu sync.Mutex
 	kept := map[object.ID]object.Object{}
 	each(i.runner, wanted(a), func(id object.ID) {
@@ -157,7 +169,7 @@ const looks = 5
 // about one object must not decide about the others.
 func (i *inspector) unknown(ctx context.Context, err error) plan.Observed {
 	err = within(ctx, err)
-	if code := ExitOf(err); code == ExitUnreachable || code == ExitInterrupted {
+	if unanswered(err) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		if i.failure == nil {
@@ -165,6 +177,12 @@ func (i *inspector) unknown(ctx context.Context, err error) plan.Observed {
 		}
 	}
 	return plan.Observed{State: plan.Unknown, Why: err.Error()}
+}
+
+// unanswered says whether an error is the server's silence, or the end of the run.
+func unanswered(err error) bool {
+	code := ExitOf(err)
+	return err != nil && (code == ExitUnreachable || code == ExitInterrupted)
 }
 
 // lookClosely reads the whole object and asks what the server would make of the
@@ -203,10 +221,10 @@ func (i *inspector) dryRun(ctx context.Context, a *app, o object.Object, at appl
 
 // dryRunCreate asks what the server would make of a new object.
 func (i *inspector) dryRunCreate(ctx context.Context, o object.Object) *plan.DryRun {
-	if i.coming[o.ID.Namespace] && i.namespaces.absent(o.ID.Namespace) {
+	if i.coming[o.ID.Namespace] && i.namespaces.absent[o.ID.Namespace] {
 		return &plan.DryRun{NotValidated: "its namespace comes with this run"}
 	}
-	if o.ID.Namespace != "" && i.namespaces.absent(o.ID.Namespace) {
+	if o.ID.Namespace != "" && i.namespaces.absent[o.ID.Namespace] {
 		return &plan.DryRun{Rejected: fmt.Sprintf("the namespace %q does not exist: add it to the repository or set createNamespace: true", o.ID.Namespace)}
 	}
 	dry, err := i.job.Cluster.DryRun(ctx, o, apply.Target{}, false)

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"tidemark.dev/tidemark/reconcile/apply"
@@ -20,26 +22,29 @@ type place struct {
 	namespace string
 }
 
-// presence tells of every desired and owned object whether it exists. What the
-// lists by our label lack may exist without our label.
-func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
-	live := plan.Live{}
-	missing := map[place][]object.ID{}
-	for _, id := range wanted(a) {
+// listed notes what the lists by our label tell of every desired and owned object,
+// and which objects they lack: those may exist without our label.
+func (i *inspector) listed() {
+	i.live, i.missing = plan.Live{}, map[place][]object.ID{}
+	for _, id := range wanted(i.of) {
 		meta, listed := i.ledger.lists.objects[id]
-		switch {
-		case listed:
-			seen := present(meta)
-			member, _ := a.owned.Lookup(id)
-			// A dead run may have applied anything to a member in doubt, and the
-			// server's note of our fields tells the time by the second.
-			seen.Certain = !member.InDoubt() && i.ledger.certain(a.Name, id, meta, true)
-			live[id] = seen
-		default:
-			missing[place{id.GroupKind(), id.Namespace}] = append(missing[place{id.GroupKind(), id.Namespace}], id)
+		if !listed {
+			at := place{id.GroupKind(), id.Namespace}
+			i.missing[at] = append(i.missing[at], id)
+			continue
 		}
+		seen := present(meta)
+		member, _ := i.of.owned.Lookup(id)
+		// A dead run may have applied anything to a member in doubt, and the
+		// server's note of our fields tells the time by the second.
+		seen.Certain = !member.InDoubt() && i.ledger.certain(i.of.Name, id, meta, true)
+		i.live[id] = seen
 	}
-	i.findNamespaces(ctx, missing)
+}
+
+// presence tells of every missing object whether it exists.
+func (i *inspector) presence(ctx context.Context) {
+	live, missing := i.live, i.missing
 	var mu sync.Mutex
 	note := func(id object.ID, seen plan.Observed) {
 		mu.Lock()
@@ -49,6 +54,10 @@ func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
 	var single []object.ID
 	var crowded []place
 	for at, ids := range missing {
+		if err := i.namespaces.unknown[at.namespace]; err != nil {
+			i.failure = err
+			return
+		}
 		unknown, proven := i.provable(at)
 		switch {
 		case proven:
@@ -78,7 +87,6 @@ func (i *inspector) presence(ctx context.Context, a *app) plan.Live {
 		}
 	})
 	each(i.runner, single, func(id object.ID) { note(id, i.one(ctx, id)) })
-	return live
 }
 
 // provable gives what is known of all objects of a kind in a namespace without
@@ -95,7 +103,7 @@ func (i *inspector) provable(at place) (plan.Observed, bool) {
 		return plan.Observed{State: plan.Unknown, Why: "objects of this kind cannot be listed and patched"}, true
 	case kind.Namespaced != (at.namespace != ""):
 		return plan.Observed{State: plan.Absent}, true // no object of the kind can be there
-	case at.namespace != "" && i.namespaces.absent(at.namespace):
+	case at.namespace != "" && i.namespaces.absent[at.namespace]:
 		return plan.Observed{State: plan.Absent}, true
 	}
 	return plan.Observed{}, false
@@ -115,48 +123,37 @@ func (i *inspector) one(ctx context.Context, id object.ID) plan.Observed {
 	return i.unknown(ctx, err)
 }
 
-// namespaces tells of the namespaces that were asked for whether they exist. It is
-// safe for concurrent use.
+// namespaces tells of the namespaces of missing objects whether they exist: nothing
+// is in one that does not.
 type namespaces struct {
-	// asking holds one while the server is asked, so that no two apps ask for one.
-	asking chan struct{}
-	mu     sync.Mutex
-	exist  map[string]bool
+	absent map[string]bool
+	// unknown holds those about which the server did not answer.
+	unknown map[string]error
 }
 
-func newNamespaces() *namespaces {
-	return &namespaces{asking: make(chan struct{}, 1), exist: map[string]bool{}}
-}
-
-// absent says whether a namespace is known not to exist: nothing is in it.
-func (n *namespaces) absent(name string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	exists, known := n.exist[name]
-	return known && !exists
-}
-
-func (n *namespaces) note(name string, exists bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.exist[name] = exists
-}
-
-// findNamespaces learns which namespaces of missing objects are absent.
-func (i *inspector) findNamespaces(ctx context.Context, missing map[place][]object.ID) {
-	n := i.namespaces
-	n.asking <- struct{}{}
-	defer func() { <-n.asking }()
-	var unknown []object.ID
-	for at := range missing {
-		if _, known := n.exist[at.namespace]; at.namespace != "" && !known {
-			n.note(at.namespace, true)
-			unknown = append(unknown, object.ID{Kind: "Namespace", Name: at.namespace})
+// findNamespaces asks for every namespace in which an object is missing.
+func (r *runner) findNamespaces(ctx context.Context, inspectors []*inspector) namespaces {
+	n := namespaces{absent: map[string]bool{}, unknown: map[string]error{}}
+	names := map[string]bool{}
+	for _, i := range inspectors {
+		for at := range i.missing {
+			names[at.namespace] = at.namespace != ""
 		}
 	}
-	each(i.runner, unknown, func(id object.ID) {
-		if seen := i.one(ctx, id); seen.State == plan.Absent {
-			n.note(id.Name, false)
+	var mu sync.Mutex
+	each(r, slices.Sorted(maps.Keys(names)), func(name string) {
+		if !names[name] {
+			return
+		}
+		_, err := r.job.Cluster.Metadata(ctx, object.ID{Kind: "Namespace", Name: name}, "")
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case errors.Is(err, apply.ErrNotFound):
+			n.absent[name] = true
+		case unanswered(within(ctx, err)):
+			n.unknown[name] = within(ctx, err)
 		}
 	})
+	return n
 }

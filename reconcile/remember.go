@@ -44,7 +44,7 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 			inventories[end.app.Name] = end.inventory.SHA256
 		}
 	}
-	var now state.Observation
+	now, changed := state.Observation{}, false
 	fresh := map[string]*app{}
 	for _, a := range apps {
 		// Of one that the run did not come to plan, the last observation says more.
@@ -55,8 +55,9 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 	kinds := map[object.GroupKind]bool{}
 	for _, name := range slices.Sorted(maps.Keys(inventories)) {
 		seen, known := l.seen.App(name)
-		if a := fresh[name]; a != nil {
+		if a := fresh[name]; a != nil && !(known && a.asSeen(l, seen)) {
 			seen, known = state.SeenApp{Name: name, Inventory: inventories[name], Members: a.seen(l)}, true
+			changed = true
 		}
 		if !known {
 			continue
@@ -67,12 +68,12 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 		}
 	}
 	now.Kinds = l.seenKinds(kinds)
+	if !changed && len(now.Apps) == len(l.seen.Apps) && slices.Equal(now.Kinds, l.seen.Kinds) {
+		return nil, nil
+	}
 	data, err := now.Encode()
 	if err != nil {
 		return nil, err
-	}
-	if before, err := l.seen.Encode(); err == nil && string(before) == string(data) {
-		return nil, nil
 	}
 	ref, err := r.job.Ledger.Put(ctx, "observed", data)
 	return &ref, err
@@ -90,6 +91,20 @@ func (l *ledger) seenKinds(kinds map[object.GroupKind]bool) []state.SeenKind {
 		seen = append(seen, state.SeenKind{GroupKind: gk, Version: kind.Versions[0], Resource: kind.Resource, Namespaced: kind.Namespaced})
 	}
 	return seen
+}
+
+// asSeen says whether an app of which nothing moved is just what was seen before.
+func (a *app) asSeen(l *ledger, before state.SeenApp) bool {
+	if !a.untouched || a.recalled == nil {
+		return false
+	}
+	for _, member := range before.Members {
+		meta, listed := l.lists.objects[member.ID]
+		if listed && !member.Kept && member != seenOf(member, meta) {
+			return false
+		}
+	}
+	return true
 }
 
 // seen lists the objects of an app, those that are as they should be as known.

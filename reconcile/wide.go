@@ -32,15 +32,16 @@ func each[T any](r *runner, items []T, work func(T)) {
 	_ = group.Wait()
 }
 
-// abreast does work for every app, at most limit at once; 0 is all of them.
-func abreast(apps []*app, limit int, work func(*app)) {
+// abreast does work for every item, one a goroutine, at most limit at once; 0 is
+// all of them. The work may call each.
+func abreast[T any](items []T, limit int, work func(T)) {
 	var group errgroup.Group
 	if limit > 0 {
 		group.SetLimit(limit)
 	}
-	for _, a := range apps {
+	for _, item := range items {
 		group.Go(func() error {
-			work(a)
+			work(item)
 			return nil
 		})
 	}

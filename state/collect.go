@@ -35,8 +35,8 @@ func Collectable(record Record, head Head, retention time.Duration) (runs []stri
 
 // Collect deletes blobs of runs that nothing needs any more (Collectable), where
 // the store is a Sweeper, and gives the number of blobs deleted. It goes on where
-// the run before stopped and looks at a hundred records at most. What it reached
-// is stored by Settle.
+// the run before stopped and looks at a hundred records at most, and at none
+// before the next is old enough. What it reached is stored by Settle.
 //
 // Errors: ErrLost, and those of the store. They harm nothing but the collection.
 func (t *Tenure) Collect(ctx context.Context, retention time.Duration) (deleted int, err error) {
@@ -48,6 +48,9 @@ func (t *Tenure) Collect(ctx context.Context, retention time.Duration) (deleted 
 	if err != nil {
 		return 0, fmt.Errorf("collect: %w", err)
 	}
+	if head.Stamp.Now.Before(head.Audit.Ripe) {
+		return 0, nil
+	}
 	for seq := head.Audit.Swept + 1; seq <= head.Audit.Seq && seq <= head.Audit.Swept+collectAtMost; seq++ {
 		record, _, err := t.ledger.ReadRecord(ctx, head, seq)
 		var runs []string
@@ -58,6 +61,9 @@ func (t *Tenure) Collect(ctx context.Context, retention time.Duration) (deleted 
 		default:
 			var ready bool
 			if runs, ready = Collectable(record, head, retention); !ready {
+				t.mu.Lock()
+				t.ripe = record.Finished.Add(max(dropDelay, retention))
+				t.mu.Unlock()
 				return deleted, nil
 			}
 		}

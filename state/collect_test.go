@@ -87,3 +87,27 @@ func TestCollect(t *testing.T) {
 		w.verify(20)
 	})
 }
+
+// A record that is too young is looked at once, not by every run until its time.
+func TestCollectWaitsForTheTime(t *testing.T) {
+	synced(t, func(t *testing.T, w *world) {
+		var asked []int64
+		for range 4 {
+			l := w.open(nil, nil)
+			tenure := w.claim(l, planned(t, l, "web"))
+			before := l.Requests()
+			if _, err := tenure.Collect(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			asked = append(asked, l.Requests()-before)
+			if _, _, err := tenure.Settle(t.Context(), record(state.Changed), nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		// The head, and the second of them finds the record in it.
+		if want := []int64{1, 1, 1, 1}; !slices.Equal(asked, want) {
+			t.Errorf("collecting asked the store %v times, want %v", asked, want)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
@@ -84,7 +85,7 @@ func sampleHead(record []byte) state.Head {
 		}},
 		Audit: state.Audit{
 			Seq: 41, Hash: sum(record), Inline: record, Verdict: state.Partial, Finished: tide,
-			Folded: &state.Folded{Runs: 1, First: tide, Last: tide}, Dropped: []string{"01JX0000000000000000000000"}, Swept: 12,
+			Folded: &state.Folded{Runs: 1, First: tide, Last: tide}, Dropped: []string{"01JX0000000000000000000000"}, Swept: 12, Ripe: tide,
 		},
 	}
 }
@@ -185,8 +186,11 @@ func TestFormat(t *testing.T) {
 		t.Errorf("inventory read back: %v, want - got +\n%s", err, diff)
 	}
 	gotObservation, err := state.DecodeObservation(observation)
-	if diff := cmp.Diff(sampleObservation(), gotObservation); err != nil || diff != "" {
+	if diff := cmp.Diff(sampleObservation(), gotObservation, cmpopts.IgnoreUnexported(state.SeenApp{})); err != nil || diff != "" {
 		t.Errorf("observation read back: %v, want - got +\n%s", err, diff)
+	}
+	if again, err := gotObservation.Encode(); err != nil || !bytes.Equal(again, observation) {
+		t.Errorf("observation written again: got %s, %v, want %s", again, err, observation)
 	}
 	gotReads, err := state.DecodeReads(reads)
 	if diff := cmp.Diff(sampleReads(), gotReads); err != nil || diff != "" {

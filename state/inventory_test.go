@@ -123,13 +123,14 @@ func TestObservationIsWholeOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string][2]string{
-		"a field is missing":  {`\t77\t`, `\t`},
-		"a field too many":    {`\t77\t`, `\t77\t8\t`},
-		"no such kind":        {`"members":"0\t`, `"members":"9\t`},
-		"no such flag":        {`\ts\tu1`, `\tz\tu1`},
-		"no number":           {`\t77\t3\t`, `\t77\tthree\t`},
-		"the last line broke": {`\n"`, `"`},
-		"another order":       {`\tshop\tcreds`, `\tzzz\tcreds`},
+		"a field is missing":  {"\t77\t", "\t"},
+		"a field too many":    {"\t77\t", "\t77\t8\t"},
+		"no such kind":        {"\n0\t", "\n9\t"},
+		"no such flag":        {"\ts\tu1", "\tz\tu1"},
+		"no number":           {"\t77\t3\t", "\t77\tthree\t"},
+		"the last line broke": {sum([]byte("meta")) + "\n", sum([]byte("meta"))},
+		"lines of nobody":     {`"bytes":`, `"bytes":1`},
+		"another order":       {"\tshop\tcreds", "\tzzz\tcreds"},
 	} {
 		bent := strings.Replace(string(whole), change[0], change[1], 1)
 		if bent == string(whole) {

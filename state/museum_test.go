@@ -100,7 +100,7 @@ func use(v reflect.Value, used map[string]bool) {
 		}
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
-			if field.Tag.Get("json") == "-" {
+			if field.Tag.Get("json") == "-" || !field.IsExported() {
 				continue
 			}
 			name := v.Type().Name() + "." + field.Name

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -38,6 +39,11 @@ type SeenApp struct {
 	Inventory string
 	// Members are sorted by ID, each once.
 	Members []Seen
+
+	// lines is how Members were stored, beside those kinds: what stays as it was
+	// is not written anew.
+	lines string
+	kinds []SeenKind
 }
 
 // Seen is what was seen of one member of an inventory.
@@ -75,9 +81,10 @@ func (a SeenApp) Lookup(id object.ID) (Seen, bool) {
 	return a.Members[at], true
 }
 
-// observation is what is stored. The members of an app are lines of fields with
-// tabs between, as many as ten thousand of them: read field by field as JSON they
-// would cost an unchanged run more than everything else that it does.
+// observation is the first line of what is stored. The lines below it are the
+// members of the apps, in their order, each a line of fields with tabs between:
+// there are as many as ten thousand, and read field by field as JSON they would
+// cost an unchanged run more than everything else that it does.
 type observation struct {
 	Format int        `json:"format"`
 	Kinds  []SeenKind `json:"kinds"`
@@ -89,7 +96,8 @@ type observation struct {
 type seenApp struct {
 	Name      string `json:"name"`
 	Inventory string `json:"inventory"`
-	Members   string `json:"members"`
+	// Bytes is the length of the app's lines.
+	Bytes int `json:"bytes"`
 }
 
 // The letters of a line's flags.
@@ -109,8 +117,14 @@ func (o Observation) Encode() ([]byte, error) {
 	for i, kind := range stored.Kinds {
 		index[kind.GroupKind] = i
 	}
+	var all bytes.Buffer
 	for _, a := range o.Apps {
-		var lines strings.Builder
+		begin := all.Len()
+		if a.lines != "" && slices.Equal(a.kinds, o.Kinds) {
+			all.WriteString(a.lines)
+			stored.Apps = append(stored.Apps, seenApp{a.Name, a.Inventory, len(a.lines)})
+			continue
+		}
 		fits := true
 		for _, s := range a.Members {
 			at, found := index[s.ID.GroupKind()]
@@ -119,22 +133,24 @@ func (o Observation) Encode() ([]byte, error) {
 				index[s.ID.GroupKind()] = at
 				stored.Kinds = append(stored.Kinds, SeenKind{GroupKind: s.ID.GroupKind()})
 			}
-			fits = fits && s.line(&lines, at)
+			fits = fits && s.line(&all, at)
 		}
-		if fits {
-			stored.Apps = append(stored.Apps, seenApp{a.Name, a.Inventory, lines.String()})
+		if !fits {
+			all.Truncate(begin)
+			continue
 		}
+		stored.Apps = append(stored.Apps, seenApp{a.Name, a.Inventory, all.Len() - begin})
 	}
-	data, err := encode(stored)
+	head, err := encode(stored)
 	if err != nil {
 		return nil, fmt.Errorf("encode observation: %w", err)
 	}
-	return data, nil
+	return slices.Concat(head, []byte("\n"), all.Bytes()), nil
 }
 
 // line writes the member, of the kind with that number, and says whether it
 // could be written.
-func (s Seen) line(out *strings.Builder, kind int) bool {
+func (s Seen) line(out *bytes.Buffer, kind int) bool {
 	flags := ""
 	if s.Origin == Adopted {
 		flags += flagAdopted
@@ -165,8 +181,9 @@ func (s Seen) line(out *strings.Builder, kind int) bool {
 // DecodeObservation reads what Encode gave. Anything else is ErrDamaged, or
 // ErrNewer; the caller may then go on without an observation.
 func DecodeObservation(data []byte) (Observation, error) {
+	head, rest, _ := strings.Cut(string(data), "\n")
 	var stored observation
-	if err := decode(data, &stored); err != nil {
+	if err := decode([]byte(head), &stored); err != nil {
 		return Observation{}, fmt.Errorf("decode observation: %w", err)
 	}
 	o := Observation{Kinds: stored.Kinds}
@@ -174,18 +191,27 @@ func DecodeObservation(data []byte) (Observation, error) {
 		if i > 0 && stored.Apps[i-1].Name >= a.Name {
 			return Observation{}, fmt.Errorf("decode observation: %w: the app %q is out of order", ErrDamaged, a.Name)
 		}
-		members, err := a.members(stored.Kinds)
+		if a.Bytes < 0 || a.Bytes > len(rest) {
+			return Observation{}, fmt.Errorf("decode observation: %w: the lines of app %q are cut off", ErrDamaged, a.Name)
+		}
+		lines := rest[:a.Bytes]
+		rest = rest[a.Bytes:]
+		members, err := decodeMembers(lines, stored.Kinds)
 		if err != nil {
 			return Observation{}, fmt.Errorf("decode observation: app %s: %w", a.Name, err)
 		}
-		o.Apps = append(o.Apps, SeenApp{Name: a.Name, Inventory: a.Inventory, Members: members})
+		o.Apps = append(o.Apps, SeenApp{Name: a.Name, Inventory: a.Inventory, Members: members, lines: lines, kinds: stored.Kinds})
+	}
+	if rest != "" {
+		return Observation{}, fmt.Errorf("decode observation: %w: %d bytes belong to no app", ErrDamaged, len(rest))
 	}
 	return o, nil
 }
 
-func (a seenApp) members(kinds []SeenKind) ([]Seen, error) {
-	members := make([]Seen, 0, strings.Count(a.Members, "\n"))
-	rest, n := a.Members, 0
+// decodeMembers reads the lines of one app.
+func decodeMembers(lines string, kinds []SeenKind) ([]Seen, error) {
+	members := make([]Seen, 0, strings.Count(lines, "\n"))
+	rest, n := lines, 0
 	for rest != "" {
 		line, after, ended := strings.Cut(rest, "\n")
 		rest, n = after, n+1

@@ -19,9 +19,10 @@ type Tenure struct {
 
 	mu      sync.Mutex // guards what follows
 	head    Head
-	renewed moment // just before the last successful write was first sent
-	swept   uint64 // the newest record whose dropped runs were collected
-	ended   error  // ErrLost, or that it is settled
+	renewed moment    // just before the last successful write was first sent
+	swept   uint64    // the newest record whose dropped runs were collected
+	ripe    time.Time // when the next such record may be looked at
+	ended   error     // ErrLost, or that it is settled
 }
 
 // moment is a time on both clocks of a runner.
@@ -191,6 +192,9 @@ func (t *Tenure) Settle(ctx context.Context, record Record, edit func(*Head)) (H
 		}
 		t.mu.Lock()
 		next.Audit.Swept = max(next.Audit.Swept, t.swept)
+		if t.ripe.After(next.Audit.Ripe) {
+			next.Audit.Ripe = t.ripe
+		}
 		t.mu.Unlock()
 		if written, err = t.ledger.inscribe(ctx, base, &next, record); err != nil {
 			return Head{}, err
