@@ -1,7 +1,7 @@
 // Command bench measures what Tidemark costs, on a real API server, a real S3 server and a real git server, beside the
 // least that such work can cost and beside other tools for it:
 //
-//	go run . [-smoke] [-full] [-rounds 5] [-out DIR] [-tidemark PROGRAM]
+//	go run . [-smoke] [-full] [-rounds 5] [-only WHAT] [-out DIR] [-tidemark PROGRAM]
 //
 // Every contestant has a cluster of its own that nobody has used, one at a time; they take turns, round by round, so that
 // what else the machine does hits all of them. It prints one report and writes bench.json with every sample, and plots.
@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -38,10 +40,15 @@ type bench struct {
 	rounds int
 	// hasty: no cluster is waited for until it is calm.
 	hasty bool
+	// only names what is measured; everything when it is empty.
+	only []string
 	// brief are the scenarios that a contestant leaves out at the largest size.
 	brief map[string]map[string]bool
 	began time.Time
 }
+
+// wants says whether something is to be measured.
+func (b *bench) wants(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
 
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%6.1f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
@@ -52,6 +59,7 @@ func main() {
 	full := flag.Bool("full", false, "the other tools at the largest size too")
 	rounds := flag.Int("rounds", 5, "how often everything is measured")
 	out := flag.String("out", "", "`folder` for bench.json and the plots")
+	only := flag.String("only", "", "measure only `what` is named here: small, middle, large, monorepo, with commas; ours leaves the other tools out")
 	tidemark := flag.String("tidemark", "", "`program` to measure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -60,6 +68,7 @@ func main() {
 	if *smoke {
 		b.sizes, b.per, b.apps, b.rounds, b.hasty = []int{1, 2, 3}, 20, 6, 1, true
 	}
+	b.only = strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })
 	if err := b.main(ctx, *out, *tidemark, *smoke, *full); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -102,6 +111,9 @@ func (b *bench) measureAll(ctx context.Context, smoke, full bool) (samples []Sam
 		unchanged: "as above", changed: "as above", drifted: "as above", removed: "as above",
 	})
 	peers := b.peers()
+	if slices.Contains(b.only, "ours") {
+		peers = nil
+	}
 	for _, c := range peers {
 		b.rivals = append(b.rivals, c.name)
 	}
@@ -110,9 +122,11 @@ func (b *bench) measureAll(ctx context.Context, smoke, full bool) (samples []Sam
 		"floor, 32 wide": {changed: true, drifted: true},
 	}
 	var repo repository
-	var err error
-	if repo, err = b.newRepository(ctx, b.apps); err != nil {
-		return nil, []error{err}
+	if b.wants(monorepo) {
+		var err error
+		if repo, err = b.newRepository(ctx, b.apps); err != nil {
+			return nil, []error{err}
+		}
 	}
 	dead := map[string]bool{}
 	take := func(key string, more []Sample, err error) {
@@ -124,7 +138,10 @@ func (b *bench) measureAll(ctx context.Context, smoke, full bool) (samples []Sam
 		}
 	}
 	for round := 1; round <= b.rounds; round++ {
-		for _, size := range b.sizes {
+		for i, size := range b.sizes {
+			if !b.wants([]string{"small", "middle", "large"}[i]) {
+				continue
+			}
 			those := ours
 			switch {
 			case size == large && !full:
@@ -143,7 +160,7 @@ func (b *bench) measureAll(ctx context.Context, smoke, full bool) (samples []Sam
 				take(key, more, err)
 			}
 		}
-		if !dead[monorepo] && ctx.Err() == nil {
+		if b.wants(monorepo) && !dead[monorepo] && ctx.Err() == nil {
 			more, err := b.many(ctx, repo, round)
 			take(monorepo, more, err)
 		}

@@ -88,6 +88,7 @@ func (r *Report) text(dir string) string {
 	fmt.Fprintf(&b, "# What Tidemark costs\n\n%s, %s, %.0f min.\n", r.Machine, r.When.Format("2006-01-02 15:04 MST"), r.Minutes)
 	fmt.Fprintf(&b, "Medians of %d rounds in which the contestants took turns, each with a cluster of its own that nobody had used.\n", r.Rounds)
 	b.WriteString("Wall time is that of the whole process. API server: its processor time meanwhile. Requests: those of the audit log.\n")
+	b.WriteString("Memory: resident at its highest, pages of the program's file included, which was read from the disk.\n")
 	if r.Smoke {
 		b.WriteString("SMOKE: tiny sizes, one round: this proves that all can be measured; the numbers say nothing.\n")
 	}
