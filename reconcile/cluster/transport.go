@@ -81,38 +81,33 @@ func (r request) question() bool {
 // server, as late as it wants; writes are their callers' to repeat, who know
 // whether they may still be sent.
 func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
-	var body []byte
-	err := c.receive(ctx, r, func(_ string, answer io.Reader) (err error) {
-		body, err = io.ReadAll(answer)
-		return err
-	})
-	if err != nil {
+	var body bytes.Buffer
+	if _, err := c.receive(ctx, r, &body); err != nil {
 		return nil, err
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
-// receive is send for an answer that take reads while it comes; what take does
-// not understand was no answer.
-func (c *Cluster) receive(ctx context.Context, r request, take func(contentType string, answer io.Reader) error) error {
+// receive is send into a buffer of the caller's. It gives the type of the answer.
+func (c *Cluster) receive(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
 	for n := 1; ; n++ {
-		err := c.once(ctx, r, take)
+		contentType, err := c.once(ctx, r, into)
 		busy, ok := errors.AsType[*apply.BusyError](err)
 		if !ok || !r.question() || n == attempts || busy.After > longestWait {
-			return err
+			return contentType, err
 		}
 		pause := time.NewTimer(busy.After)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return "", fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }
 
 // once sends the request once.
-func (c *Cluster) once(ctx context.Context, r request, take func(contentType string, answer io.Reader) error) error {
+func (c *Cluster) once(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool
@@ -148,7 +143,7 @@ func (c *Cluster) once(ctx context.Context, r request, take func(contentType str
 	}
 	req, err := http.NewRequestWithContext(traced, r.method, target, bytes.NewReader(r.body))
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return "", fmt.Errorf("make request: %w", err)
 	}
 	accept := r.accept
 	if accept == "" {
@@ -164,20 +159,20 @@ func (c *Cluster) once(ctx context.Context, r request, take func(contentType str
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
-		return unanswered(err)
+		return "", unanswered(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is only read
 	if response.StatusCode/100 != 2 {
 		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 		if err != nil && needsWords(response.StatusCode) {
-			return unanswered(fmt.Errorf("read the answer: %w", err))
+			return "", unanswered(fmt.Errorf("read the answer: %w", err))
 		}
-		return r.refused(response.StatusCode, response.Header, body)
+		return "", r.refused(response.StatusCode, response.Header, body)
 	}
-	if err := take(response.Header.Get("Content-Type"), response.Body); err != nil {
-		return unanswered(fmt.Errorf("read the answer: %w", err))
+	if _, err := into.ReadFrom(response.Body); err != nil {
+		return "", unanswered(fmt.Errorf("read the answer: %w", err))
 	}
-	return nil
+	return response.Header.Get("Content-Type"), nil
 }
 
 // needsWords says whether a status code means different things that only the

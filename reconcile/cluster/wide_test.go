@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"net/http/httptrace"
 	"sync"
@@ -10,14 +9,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/tidemark/reconcile/apply"
-	"tidemark.dev/tidemark/reconcile/cluster"
 )
 
 // Everything goes over one HTTP/2 connection, however wide.
 func TestWideRequestsShareAConnection(t *testing.T) {
-	ns := namespace(t)
-	// client-go shares connections between equal configurations.
-	c := open(t, func(o *cluster.Options) { o.CA = append(bytes.Clone(o.CA), '\n') })
+	c, ns := open(t, nil), namespace(t)
 	var mu sync.Mutex
 	var protocols []string
 	connections, reused := map[string]bool{}, 0

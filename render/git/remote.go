@@ -261,8 +261,7 @@ func (r *Remote) fetchTree(ctx context.Context, rev source.Revision, took *Fetch
 	if err != nil {
 		return source.Revision{}, err
 	}
-	_, inPlace := r.server.(*localServer)
-	entries := &lister{limits: r.options.Limits, unseen: inPlace}
+	entries := &lister{limits: r.options.Limits}
 	rev, submodules, err := entries.commit(ctx, from, rev)
 	if err != nil {
 		return source.Revision{}, err
