@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/yaml"
 
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/config"
@@ -100,12 +102,21 @@ func (c *cli) share(f fleetFlags) (sharing, error) {
 	return sharing{shard: shard, all: len(listed.Ledgers), mine: mine}, nil
 }
 
-// syncFleet runs the ledgers of this process's share, some at once. Each has a
-// run, a record and an end of its own.
-func (c *cli) syncFleet(ctx context.Context, f fleetFlags, output string) error {
+// fleetEnd is how the runs of this process's share went.
+type fleetEnd struct {
+	sharing
+	exits    []int
+	verdicts map[state.Verdict]int
+	took     time.Duration
+}
+
+// eachLedger does a run of each ledger of this process's share, some at once.
+// Each has a session, a record and an end of its own; show tells of one, for
+// names of that width, and is called from several goroutines.
+func (c *cli) eachLedger(ctx context.Context, f fleetFlags, mode reconcile.Mode, show func(one *cli, width int, report reconcile.Report) error) (fleetEnd, error) {
 	share, err := c.share(f)
 	if err != nil {
-		return err
+		return fleetEnd{}, err
 	}
 	if limit := c.settings.Timeout; limit > 0 {
 		// The bound is for the whole command; those of the configurations are for
@@ -120,30 +131,60 @@ func (c *cli) syncFleet(ctx context.Context, f fleetFlags, output string) error 
 	for _, l := range share.mine {
 		width = max(width, len(l.Name))
 	}
+	end := fleetEnd{sharing: share, verdicts: map[state.Verdict]int{}}
 	var mu sync.Mutex
-	exits, verdicts := []int{}, map[state.Verdict]int{}
 	var runs errgroup.Group
 	runs.SetLimit(f.parallel)
 	for _, l := range share.mine {
 		runs.Go(func() error {
 			one := c.of(l)
-			record, err := one.syncLedger(ctx, func(r state.Record) error { return one.printLedgerRun(r, width, output) })
+			record, err := one.doLedger(ctx, mode, func(report reconcile.Report) error { return show(one, width, report) })
 			mu.Lock()
 			defer mu.Unlock()
-			exits = append(exits, record.Exit)
-			verdicts[record.Verdict]++
+			end.exits = append(end.exits, record.Exit)
+			end.verdicts[record.Verdict]++
 			return err
 		})
 	}
-	if err := runs.Wait(); err != nil {
+	err = runs.Wait()
+	end.took = c.env.Now().Sub(started)
+	return end, err
+}
+
+func (c *cli) syncFleet(ctx context.Context, f fleetFlags, output string) error {
+	end, err := c.eachLedger(ctx, f, reconcile.Sync, func(one *cli, width int, report reconcile.Report) error {
+		if output == "json" {
+			return one.printLine(ledgerRun{Ledger: one.ledger, Record: report.Record})
+		}
+		one.unrecorded(report)
+		_, err := io.WriteString(one.stdout(), term.LedgerRun(one.ledger, width, report.Record, one.style(0)))
+		return err
+	})
+	if err == nil && output == "text" {
+		err = c.printFleet(end)
+	}
+	if err != nil {
 		return err
 	}
-	if output == "text" {
-		if err := c.printFleet(share, verdicts, c.env.Now().Sub(started)); err != nil {
-			return err
+	return exit(reconcile.Worst(end.exits...))
+}
+
+func (c *cli) planFleet(ctx context.Context, f fleetFlags, output string, detailed bool) error {
+	var acts atomic.Bool
+	end, err := c.eachLedger(ctx, f, reconcile.PlanOnly, func(one *cli, width int, report reconcile.Report) error {
+		if changes(report.Plans) {
+			acts.Store(true)
 		}
+		return one.printLedgerPlan(report, width, output)
+	})
+	if err != nil {
+		return err
 	}
-	return exit(reconcile.Worst(exits...))
+	code := reconcile.Worst(end.exits...)
+	if code == 0 && detailed && acts.Load() {
+		code = exitChanges
+	}
+	return exit(code)
 }
 
 // of gives the invocation for one ledger of the fleet: what it says is told
@@ -156,17 +197,16 @@ func (c *cli) of(l config.Ledger) *cli {
 	return one
 }
 
-// syncLedger does the run of one ledger and gives its record. A run that could
-// not even begin has one too, which is kept nowhere.
-func (c *cli) syncLedger(ctx context.Context, show func(state.Record) error) (state.Record, error) {
+// doLedger does the run of one ledger and gives its record. A run that could not
+// even begin has one too, which is kept nowhere.
+func (c *cli) doLedger(ctx context.Context, mode reconcile.Mode, show func(reconcile.Report) error) (state.Record, error) {
 	if ctx.Err() != nil {
 		unbegun := c.unbegun("", fmt.Errorf("not begun: %w", context.Cause(ctx)))
-		return unbegun, show(unbegun)
+		return unbegun, show(reconcile.Report{Record: unbegun})
 	}
 	var shown error
-	report, err := c.do(ctx, reconcile.Sync, func(report reconcile.Report) error {
-		shown = show(report.Record)
-		c.unrecorded(report)
+	report, err := c.do(ctx, mode, func(report reconcile.Report) error {
+		shown = show(report)
 		return nil
 	})
 	if err == nil {
@@ -176,7 +216,7 @@ func (c *cli) syncLedger(ctx context.Context, show func(state.Record) error) (st
 	if report.Record.Format == 0 {
 		report.Record = c.unbegun("", err)
 	}
-	return report.Record, show(report.Record)
+	return report.Record, show(report)
 }
 
 // ledgerRun is a line of what sync --fleet -o json prints.
@@ -185,20 +225,49 @@ type ledgerRun struct {
 	Record state.Record `json:"record"`
 }
 
-func (c *cli) printLedgerRun(r state.Record, width int, output string) error {
-	if output == "json" {
-		encoder := json.NewEncoder(c.stdout())
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(ledgerRun{Ledger: c.ledger, Record: r})
+// ledgerPlan is a line of what plan --fleet -o json prints.
+type ledgerPlan struct {
+	Ledger string `json:"ledger"`
+	planned
+}
+
+// printLedgerPlan shows a plan below the ledger's name. Where there is none, or
+// none that could be carried out, the line that a sync has says why.
+func (c *cli) printLedgerPlan(report reconcile.Report, width int, output string) error {
+	value := ledgerPlan{Ledger: c.ledger, planned: plannedOf(report)}
+	switch output {
+	case "json":
+		return c.printLine(value)
+	case "yaml":
+		data, err := yaml.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("print plan: %w", err)
+		}
+		_, err = c.stdout().Write(append([]byte("---\n"), data...))
+		return err
 	}
-	_, err := io.WriteString(c.stdout(), term.LedgerRun(c.ledger, width, r, c.style(0)))
+	text := c.ledger + "\n"
+	if len(report.Plans) == 0 || report.Record.Exit != 0 {
+		text = term.LedgerRun(c.ledger, width, report.Record, c.style(0))
+	}
+	if len(report.Plans) > 0 {
+		text += term.Plans(report.Record, report.Plans, c.style(0)) + "\n"
+	}
+	_, err := io.WriteString(c.stdout(), text)
 	return err
 }
 
-func (c *cli) printFleet(share sharing, verdicts map[state.Verdict]int, took time.Duration) error {
-	summary := term.Fleet{Runs: verdicts, Ledgers: share.all, Took: took}
-	if share.shard != fleet.Whole {
-		summary.Shard = share.shard.String()
+// printLine prints a value as one line of JSON.
+func (c *cli) printLine(value any) error {
+	encoder := json.NewEncoder(c.stdout())
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+func (c *cli) printFleet(end fleetEnd) error {
+	summary := term.Fleet{Runs: end.verdicts, Ledgers: end.all, Took: end.took}
+	if end.shard != fleet.Whole {
+		summary.Shard = end.shard.String()
 	}
 	_, err := io.WriteString(c.stdout(), summary.Text(c.style(0)))
 	return err

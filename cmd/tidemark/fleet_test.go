@@ -16,7 +16,6 @@ import (
 	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/config"
 	"tidemark.dev/tidemark/reconcile"
-	"tidemark.dev/tidemark/state"
 )
 
 // lostFleet writes a fleet whose ledgers have a state and no configuration, so
@@ -159,7 +158,7 @@ func TestLedgerThatCannotBegin(t *testing.T) {
 	c := &cli{env: app.Env{Lookup: func(string) (string, bool) { return "", false }, Stderr: &bytes.Buffer{}, Home: t.TempDir(), Now: time.Now}}
 	one := c.of(config.Ledger{Name: "a", State: "gs://b/p?endpoint=http://127.0.0.1:1", Origin: config.Origin{Config: "c.yaml"}})
 	one.settings.LeaseTTL = time.Second
-	record, err := one.syncLedger(t.Context(), func(state.Record) error { return errors.New("nobody listens") })
+	record, err := one.doLedger(t.Context(), reconcile.Sync, func(reconcile.Report) error { return errors.New("nobody listens") })
 	if record.Exit != reconcile.ExitConfig || !strings.Contains(record.Message, "too short for gs://") || err == nil {
 		t.Errorf("got %+v, %v; want exit %d and the error of who shows it", record, err, reconcile.ExitConfig)
 	}

@@ -15,6 +15,7 @@ import (
 func (c *cli) plan() *cobra.Command {
 	var output string
 	var detailed bool
+	var fleet fleetFlags
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what a sync would do, and why",
@@ -22,6 +23,9 @@ func (c *cli) plan() *cobra.Command {
 to create (+), change (~), adopt (>) and prune (-), what is put off (?) or left
 alone (=), each with its reason and the fields that differ. Values of Secrets
 are never shown. Nothing is written, neither to the cluster nor to the state.
+
+With --fleet it does so for each ledger that a file lists, or for a share of
+them; with -o json it prints one line for each.
 
 ` + exitHelp(),
 		Example: `  tidemark plan --config tidemark.yaml
@@ -31,6 +35,11 @@ are never shown. Nothing is written, neither to the cluster nor to the state.
   tidemark plan --config tidemark.yaml --detailed-exitcode`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if many, err := fleet.isGiven(cmd); err != nil {
+				return err
+			} else if many {
+				return c.planFleet(cmd.Context(), fleet, output, detailed)
+			}
 			show := func(report reconcile.Report) error { return c.printPlan(report, output) }
 			report, err := c.do(cmd.Context(), reconcile.PlanOnly, show)
 			if err != nil {
@@ -47,6 +56,7 @@ are never shown. Nothing is written, neither to the cluster nor to the state.
 	c.appFlags(cmd)
 	c.clusterFlags(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan holds changes")
+	fleet.add(cmd)
 	outputFlag(cmd, &output, "text", "json", "yaml")
 	return cmd
 }
@@ -68,11 +78,16 @@ type planned struct {
 	Plans  []plan.Plan  `json:"plans"`
 }
 
-func (c *cli) printPlan(report reconcile.Report, output string) error {
+func plannedOf(report reconcile.Report) planned {
 	value := planned{Record: report.Record, Plans: report.Plans}
 	if value.Plans == nil {
 		value.Plans = []plan.Plan{}
 	}
+	return value
+}
+
+func (c *cli) printPlan(report reconcile.Report, output string) error {
+	value := plannedOf(report)
 	switch output {
 	case "json":
 		return c.printJSON(value)

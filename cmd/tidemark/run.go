@@ -94,7 +94,7 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 	}
 	c.warn(session)
 	watcher := c.watch(session.Run)
-	if mode == reconcile.PlanOnly && !c.env.Terminal {
+	if mode == reconcile.PlanOnly && (!c.env.Terminal || c.ledger != "") {
 		watcher = silentEnd{watcher}
 	}
 	job.Progress = watcher.Tell
