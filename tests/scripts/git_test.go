@@ -41,7 +41,7 @@ func repo(ts *testscript.TestScript, name string) *servers.Repo {
 func publish(ts *testscript.TestScript, name string) {
 	ctx, cancel := within()
 	defer cancel()
-	ts.Check(repo(ts, name).Publish(ctx, filepath.Join(of(ts).dir, "git", name+".git"), servers.Serving{AnySHA1: true}))
+	ts.Check(repo(ts, name).Publish(ctx, filepath.Join(of(ts).dir, "git", name+".git"), servers.Serving{AnySHA1: true, Filter: true}))
 }
 
 // commit: DIR MESSAGE
