@@ -27,8 +27,6 @@ var severity = []int{ //nolint:gochecknoglobals // a table
 	ExitLost, ExitState, ExitInterrupted, ExitUnreachable, ExitConfig, ExitRolledBack, ExitPartial, ExitRefused,
 }
 
-func worst(codes ...int) int { return Worst(codes...) }
-
 // Worst gives the code to exit with when each of codes is due: of several apps, or
 // of several ledgers. Codes that no run gives count as none.
 func Worst(codes ...int) int {

@@ -8,11 +8,11 @@ func TestWorstFollowsTheTable(t *testing.T) {
 	order := []int{14, 13, 16, 15, 12, 18, 11, 10}
 	for i, code := range order {
 		for _, lesser := range append([]int{0}, order[i:]...) {
-			if got := worst(lesser, code); got != code {
-				t.Errorf("worst(%d, %d) = %d, want %d", lesser, code, got, code)
+			if got := Worst(lesser, code); got != code {
+				t.Errorf("Worst(%d, %d) = %d, want %d", lesser, code, got, code)
 			}
-			if got := worst(code, lesser); got != code {
-				t.Errorf("worst(%d, %d) = %d, want %d", code, lesser, got, code)
+			if got := Worst(code, lesser); got != code {
+				t.Errorf("Worst(%d, %d) = %d, want %d", code, lesser, got, code)
 			}
 		}
 	}

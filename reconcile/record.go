@@ -38,7 +38,7 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 	if l.skipped {
 		rec.Message = "run " + l.head.Lease.Run + " of " + l.head.Lease.Holder + " is at work on this ledger"
 	}
-	rec.Exit = worst(codes...)
+	rec.Exit = Worst(codes...)
 	rec.Verdict = verdict(rec, l.skipped, cause)
 	return rec
 }

@@ -80,7 +80,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 		return nil
 	case err != nil:
 		err = fmt.Errorf("settle: %w", err)
-		r.report.Record.Exit = worst(r.report.Record.Exit, ExitOf(err))
+		r.report.Record.Exit = Worst(r.report.Record.Exit, ExitOf(err))
 		r.report.Record.Verdict = state.Failed
 		r.report.Record.Message = join(r.report.Record.Message, err.Error())
 		return errors.Join(cause, err)
