@@ -99,6 +99,9 @@ func (r *Report) againstPeers(size int) Bar {
 		}
 	}
 	b.Value, b.Measured = ratio(ours, fastest)
+	if !b.Measured {
+		return b
+	}
 	b.How = fmt.Sprintf("%s s by %s s of %s", seconds(middleOf(ours)), seconds(best), name)
 	return b
 }

@@ -54,8 +54,8 @@ func (r *Report) plots() []plot {
 
 // The picture's measures, in pixels.
 const (
-	width, height            = 760, 440
-	left, right, top, bottom = 70, 230, 56, 52
+	width, height            = 830, 440
+	left, right, top, bottom = 70, 300, 56, 52
 )
 
 // palette tells lines apart, also for those who do not see red from green.

@@ -45,7 +45,7 @@ func newReport(b *bench, samples []Sample, smoke, full bool, failures []error) *
 	}
 	r.Bars = r.bars()
 	for _, bar := range r.Bars {
-		if !bar.Measured {
+		if !bar.Measured && len(b.only) == 0 {
 			r.Missing = append(r.Missing, "the bar: "+bar.What)
 		}
 	}
