@@ -15,10 +15,11 @@ import (
 // relay stands before an ssh server and knows the connections to it.
 type relay struct {
 	net.Listener
-	connections sync.WaitGroup
 
-	mu  sync.Mutex
-	all []net.Conn
+	mu    sync.Mutex
+	all   []net.Conn
+	open  int
+	ended *sync.Cond
 }
 
 func newRelay(t *testing.T, target string) *relay {
@@ -26,6 +27,7 @@ func newRelay(t *testing.T, target string) *relay {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	r := &relay{Listener: listener}
+	r.ended = sync.NewCond(&r.mu)
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -40,13 +42,18 @@ func newRelay(t *testing.T, target string) *relay {
 			}
 			r.mu.Lock()
 			r.all = append(r.all, client)
+			r.open += 2
 			r.mu.Unlock()
 			for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-				r.connections.Go(func() {
+				go func() {
 					_, _ = io.Copy(pair[0], pair[1])
 					_ = client.Close()
 					_ = server.Close()
-				})
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					r.open--
+					r.ended.Broadcast()
+				}()
 			}
 		}
 	}()
@@ -60,6 +67,15 @@ func (r *relay) made() int {
 	return len(r.all)
 }
 
+// wait waits until there is no connection.
+func (r *relay) wait() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.open > 0 {
+		r.ended.Wait()
+	}
+}
+
 // cut ends all connections, as a server does that waited long enough.
 func (r *relay) cut() {
 	r.mu.Lock()
@@ -67,7 +83,7 @@ func (r *relay) cut() {
 		_ = conn.Close()
 	}
 	r.mu.Unlock()
-	r.connections.Wait()
+	r.wait()
 }
 
 // relayed gives what reaches a server through a relay.
@@ -92,7 +108,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	_, err := remote.Resolve(t.Context(), parseRef(t, "main"))
 	must(t, err)
 	remote.Close()
-	relay.connections.Wait()
+	relay.wait()
 	if cost := remote.Cost(); cost.Requests != 1 || relay.made() != 1 {
 		t.Errorf("a look-up took %+v and %d connections", cost, relay.made())
 	}
@@ -107,7 +123,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 		t.Errorf("got %+v and %d connections, want two sessions on one", cost, relay.made()-1)
 	}
 	remote.Close()
-	relay.connections.Wait()
+	relay.wait()
 }
 
 func TestSSHServerDoesNotWait(t *testing.T) {
@@ -124,7 +140,7 @@ func TestSSHServerDoesNotWait(t *testing.T) {
 	relay.cut()
 	wantTree(t, repo, head, rev.Tree)
 	remote.Close()
-	relay.connections.Wait()
+	relay.wait()
 
 	// A server that is gone is not asked for ever.
 	remote = newRemote(t, options)
