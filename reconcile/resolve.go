@@ -86,7 +86,7 @@ func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
 			continue
 		}
 		a.revision = revision
-		a.same = revision.Tree != nil && revision.Tree.Same(entries(last.Files))
+		a.same = revision.Tree != nil && revision.Tree.Within(ctx).Same(entries(last.Files))
 	}
 	return nil
 }

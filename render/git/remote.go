@@ -1,8 +1,9 @@
 // Package git fetches a source.Revision: one commit of a repository, straight
 // into memory. It is the only user of go-git.
 //
-// A Remote asks for the refs once in its life, and for each commit once. It
-// takes exactly that commit: no history, no work tree, no temporary file. It
+// A Remote asks for the refs once in its life, for each commit once, and for
+// each file once. It takes exactly that commit, and of its files what is read
+// where the server allows it: no history, no work tree, no temporary file. It
 // runs no program and reads no git configuration, no ~/.ssh, no .netrc and no
 // environment; whatever it may use is in its Options.
 //
