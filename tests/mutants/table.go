@@ -5,6 +5,7 @@ const (
 	ledger     = "./state"
 	planning   = "./reconcile/plan"
 	acting     = "./reconcile/apply"
+	running    = "./reconcile"
 	simulation = "./tests/simulation"
 )
 
@@ -181,8 +182,8 @@ var mutants = []mutant{
 	{
 		safeguard: "proof of absence: a create without an answer is a ghost",
 		file:      "reconcile/narrow.go",
-		old:       "		case o.Change.Action == plan.Create && member.Ghost == nil:\n			member.Ghost = &since\n",
-		new:       "		case o.Change.Action == plan.Create && member.Ghost == nil:\n			member.Version = o.Change.Version\n",
+		old:       "			member.Ghost, member.UID = &since, \"\"\n",
+		new:       "			member.UID = \"\"\n",
 		tests:     []string{simulation},
 	},
 	{
@@ -237,9 +238,23 @@ var mutants = []mutant{
 	{
 		safeguard: "recovery touch: what was never answered is fenced",
 		file:      "reconcile/narrow.go",
-		old:       "		case o.Change.Action != plan.Create:\n			member.Unsettled = &since\n",
-		new:       "		case o.Change.Action != plan.Create:\n			member.Version = o.Change.Version\n",
+		old:       "		default:\n			member.Unsettled = &since\n",
+		new:       "		default:\n			member.Version = o.Change.Version\n",
 		tests:     []string{simulation},
+	},
+	{
+		safeguard: "memory: an observation of another inventory is not taken for it",
+		file:      "reconcile/recall.go",
+		old:       "		case repeated && seen.Inventory == ref.SHA256 && a.prior.Plan == nil:\n",
+		new:       "		case repeated:\n",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "memory: nothing is planned of what was recalled",
+		file:      "reconcile/run.go",
+		old:       "	if err := r.learn(ctx, ledger, apps); err != nil { // what only a run needs in which anything moved\n",
+		new:       "	if err := ctx.Err(); err != nil {\n",
+		tests:     []string{running},
 	},
 	{
 		safeguard: "witness: it is written before anything else",
