@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 )
@@ -27,10 +29,7 @@ const busyFor = time.Second
 // says that it did nothing: a 502, 503 or 504 of a proxy on the way, or a time-out
 // of the storage, leaves it open whether a write took effect.
 func (r request) refused(code int, header http.Header, body []byte) error {
-	var status metav1.Status
-	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" {
-		status = metav1.Status{}
-	}
+	status := statusIn(body)
 	if status.Details == nil {
 		status.Details = &metav1.StatusDetails{}
 	}
@@ -66,6 +65,25 @@ func (r request) refused(code int, header http.Header, body []byte) error {
 	default:
 		return as(apply.ErrUnanswered)
 	}
+}
+
+// statusIn gives the server's explanation, in the encoding in which it came; an
+// empty one when there is none.
+func statusIn(body []byte) metav1.Status {
+	var status metav1.Status
+	if message, ok := bytes.CutPrefix(body, []byte(protobufMagic)); ok {
+		var envelope runtime.Unknown
+		if envelope.Unmarshal(message) != nil || status.Unmarshal(envelope.Raw) != nil {
+			return metav1.Status{}
+		}
+		status.Kind = envelope.Kind
+	} else if json.Unmarshal(body, &status) != nil {
+		return metav1.Status{}
+	}
+	if status.Kind != "Status" {
+		return metav1.Status{}
+	}
+	return status
 }
 
 // missing tells the three things apart that a 404 can mean. Only one that names
