@@ -33,7 +33,7 @@ func (c *Cluster) DryRun(ctx context.Context, o object.Object, at apply.Target, 
 	r.query.Set("dryRun", metav1.DryRunAll)
 	create := at == (apply.Target{})
 	if create {
-		r.accept = metadataJSON
+		r.accept = metadataOnly
 	}
 	body, err := c.send(ctx, r)
 	if err != nil {

@@ -53,7 +53,11 @@ type managed struct {
 // answer without a UID is none.
 func decodeMeta(body []byte) (plan.Meta, error) {
 	var p partial
-	if err := json.Unmarshal(body, &p); err != nil {
+	decode := json.Unmarshal
+	if bytes.HasPrefix(body, []byte(protobufMagic)) {
+		decode = func(body []byte, _ any) error { return newProtobuf().object(&p.Metadata, body) }
+	}
+	if err := decode(body, &p); err != nil {
 		return plan.Meta{}, fmt.Errorf("%w: decode metadata: %w", apply.ErrUnanswered, err)
 	}
 	if p.Metadata.UID == "" {

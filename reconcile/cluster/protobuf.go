@@ -87,6 +87,21 @@ func (p *protobuf) list(body []byte, add func(*metadata) error) (kind, next stri
 	return kind, next, err
 }
 
+// object reads the metadata of one object.
+func (p *protobuf) object(m *metadata, body []byte) error {
+	return fields(body[len(protobufMagic):], func(number int, _ int64, value []byte) error {
+		if number != 2 { // the object itself
+			return nil
+		}
+		return fields(value, func(number int, _ int64, value []byte) error {
+			if number != 1 {
+				return nil
+			}
+			return p.metadata(m, value)
+		})
+	})
+}
+
 // metadata reads an ObjectMeta.
 func (p *protobuf) metadata(m *metadata, message []byte) error {
 	return fields(message, func(number int, integer int64, value []byte) error {

@@ -95,6 +95,16 @@ func TestListsAreTheSameInProtobufAndJSON(t *testing.T) {
 	if seen < 10 {
 		t.Errorf("only %d objects were compared", seen)
 	}
+	for _, id := range []object.ID{web.ID, gadget.ID, role.ID} {
+		_, want, err := c.Read(t.Context(), id, "v1") // in JSON
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Metadata(t.Context(), id, "v1")
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v; read in JSON (-) and looked at in protobuf (+):\n%s", id, err, diff)
+		}
+	}
 	if meta := listed(t, c, web.ID); !meta.Terminating || len(meta.Finalizers) != 1 || len(meta.Managers) < 2 {
 		t.Errorf("got %+v, want it to be terminating, with a finalizer and two managers", meta)
 	}

@@ -20,7 +20,7 @@ func (c *Cluster) Metadata(ctx context.Context, id object.ID, version string) (p
 	if err != nil {
 		return plan.Meta{}, err
 	}
-	body, err := c.get(ctx, resource, id, metadataJSON)
+	body, err := c.get(ctx, resource, id, metadataOnly)
 	if err != nil {
 		return plan.Meta{}, err
 	}

@@ -37,8 +37,9 @@ const (
 	protobufType = "application/vnd.kubernetes.protobuf"
 	wholeJSON    = "application/json"
 	metadataJSON = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-	// Protobuf is what the server spends least on; whatever serves kinds of its own
-	// behind it may know JSON only.
+	// Protobuf is what the server spends least on, and we; whatever serves kinds of
+	// its own behind it may know JSON only.
+	metadataOnly = protobufType + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1," + metadataJSON
 	metadataList = protobufType + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1," +
 		"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 )

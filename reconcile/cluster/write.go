@@ -41,7 +41,7 @@ func (c *Cluster) Apply(ctx context.Context, o object.Object, at apply.Target, f
 	if err != nil {
 		return plan.Meta{}, err
 	}
-	r.verb, r.accept = verbApply, metadataJSON
+	r.verb, r.accept = verbApply, metadataOnly
 	body, err := c.send(ctx, r)
 	if err != nil {
 		// A 404 here is not about the object, which would have been made.
