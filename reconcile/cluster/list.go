@@ -1,11 +1,11 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -55,20 +55,18 @@ func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource res
 		query.Set("labelSelector", selector)
 	}
 	l := listing{kind: kind, found: map[object.ID]plan.Meta{}, protobuf: newProtobuf()}
-	var body bytes.Buffer
 	for {
-		body.Reset()
-		encoding, err := c.receive(ctx, request{
+		var next string
+		err := c.receive(ctx, request{
 			verb: verbList, method: http.MethodGet, path: path, query: query, accept: metadataList,
 			resource: resource.plural,
-		}, &body)
-		if err != nil {
-			return nil, err
-		}
-		next, err := l.add(encoding, body.Bytes())
+		}, func(encoding string, page io.Reader) (err error) {
+			next, err = l.add(encoding, page)
+			return err
+		})
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%w: a page of the list is broken: %w", apply.ErrUnanswered, err)
+			return nil, err
 		case next == "":
 			return l.found, nil
 		case next == query.Get("continue"):
@@ -87,12 +85,12 @@ type listing struct {
 
 // add adds the objects of one page and gives the token for the next, which is
 // empty on the last.
-func (l *listing) add(encoding string, body []byte) (next string, err error) {
+func (l *listing) add(encoding string, page io.Reader) (next string, err error) {
 	var kind string
 	if strings.HasPrefix(encoding, protobufType) {
-		kind, next, err = l.protobuf.list(body, l.one)
+		kind, next, err = l.protobuf.list(page, l.one)
 	} else {
-		kind, next, err = l.json(body)
+		kind, next, err = l.json(page)
 	}
 	switch {
 	case err != nil:
@@ -104,7 +102,11 @@ func (l *listing) add(encoding string, body []byte) (next string, err error) {
 	return next, nil
 }
 
-func (l *listing) json(body []byte) (kind, next string, err error) {
+func (l *listing) json(answer io.Reader) (kind, next string, err error) {
+	body, err := io.ReadAll(answer)
+	if err != nil {
+		return "", "", err
+	}
 	var page struct {
 		Kind     string `json:"kind"`
 		Metadata struct {

@@ -17,8 +17,8 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second
-	// An object's metadata is about a kilobyte. Smaller pages cost the server more,
-	// larger ones us memory, and neither gains by them.
+	// Smaller pages cost the server more, larger ones repeat more when the list has
+	// to begin anew. Memory does not depend on it: objects are read as they come.
 	defaultPageSize = 5_000
 )
 

@@ -1,9 +1,14 @@
 package cluster
 
 import (
-	"bytes"
+	"bufio"
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -16,58 +21,77 @@ import (
 const protobufMagic = "k8s\x00"
 
 // protobuf reads metadata in protobuf. It picks what is needed of a list
-// straight from the answer, since whoever decodes all of it spends more on what is
-// thrown away. The numbers of the fields are those of generated.proto of
+// straight from the answer while it comes, since whoever decodes all of it spends
+// more on what is thrown away. The numbers of the fields are those of generated.proto of
 // apimachinery's pkg/runtime and pkg/apis/meta/v1, which cannot change.
 type protobuf struct {
 	// words holds texts that come again with every object: keys, managers.
 	words map[string]string
 	// times holds how JSON writes a time in seconds.
 	times map[int64]string
+	// buffer holds the object that is read.
+	buffer []byte
 }
 
 func newProtobuf() *protobuf {
 	return &protobuf{words: map[string]string{}, times: map[int64]string{}}
 }
 
-// list gives the kind of a list and the token for its next page, and add each
-// object, whose managed fields stand in the body itself.
-func (p *protobuf) list(body []byte, add func(*metadata) error) (kind, next string, err error) {
-	enveloped, ok := bytes.CutPrefix(body, []byte(protobufMagic))
-	if !ok {
+// largest bounds one object's metadata, in bytes. Whole objects are smaller.
+const largest = 64 << 20
+
+// list reads a list object by object, as it comes, and gives its kind and the
+// token for its next page; add gets each object, to which nothing of it belongs
+// afterwards.
+func (p *protobuf) list(body io.Reader, add func(*metadata) error) (kind, next string, err error) {
+	r := bufio.NewReaderSize(body, 64<<10)
+	magic := make([]byte, len(protobufMagic))
+	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != protobufMagic {
 		return "", "", errors.New("it is not protobuf of Kubernetes")
 	}
-	var list []byte
-	err = fields(enveloped, func(number int, _ int64, value []byte) error {
-		switch number {
-		case 1: // TypeMeta
-			return fields(value, func(number int, _ int64, value []byte) error {
-				if number == 2 {
-					kind = string(value)
-				}
-				return nil
-			})
-		case 2:
-			list = value
-		}
-		return nil
-	})
-	if err != nil {
-		return "", "", err
-	}
 	whole := false
-	err = fields(list, func(number int, _ int64, value []byte) error {
+	for {
+		number, size, _, err := head(r)
+		switch {
+		case errors.Is(err, io.EOF) && whole:
+			return kind, next, nil
+		case errors.Is(err, io.EOF):
+			return "", "", io.ErrUnexpectedEOF
+		case err != nil:
+			return "", "", err
+		case number == 2: // the list itself
+			next, err = p.objects(r, size, add)
+			whole = true
+		default:
+			var value []byte
+			if value, err = p.value(r, size); err == nil && number == 1 { // TypeMeta
+				kind, err = textOf(value, 2)
+			}
+		}
+		if err != nil {
+			return "", "", err
+		}
+	}
+}
+
+// objects reads a PartialObjectMetadataList of that size.
+func (p *protobuf) objects(r *bufio.Reader, size int64, add func(*metadata) error) (next string, err error) {
+	whole := false
+	for size > 0 {
+		number, length, read, err := head(r)
+		if size -= read + length; err != nil || size < 0 {
+			return "", cmp.Or(err, errors.New("an object is larger than its list"))
+		}
+		value, err := p.value(r, length)
+		if err != nil {
+			return "", err
+		}
 		switch number {
 		case 1: // ListMeta
 			whole = true
-			return fields(value, func(number int, _ int64, value []byte) error {
-				if number == 3 {
-					next = string(value)
-				}
-				return nil
-			})
+			next, err = textOf(value, 3)
 		case 2: // PartialObjectMetadata
-			return fields(value, func(number int, _ int64, value []byte) error {
+			err = fields(value, func(number int, _ int64, value []byte) error {
 				if number != 1 {
 					return nil
 				}
@@ -78,13 +102,61 @@ func (p *protobuf) list(body []byte, add func(*metadata) error) (kind, next stri
 				return add(&m)
 			})
 		}
+		if err != nil {
+			return "", err
+		}
+	}
+	if !whole {
+		// The server leaves it out of no list, and without it something is missing.
+		return "", errors.New("its own metadata is missing")
+	}
+	return next, nil
+}
+
+// head reads what stands before a field's value: its number and the size of the
+// value. It gives how many bytes that took. Lists hold nothing but messages.
+func head(r *bufio.Reader) (number int, size, read int64, err error) {
+	tag, err := binary.ReadUvarint(r)
+	if err != nil {
+		return 0, 0, 0, err // io.EOF only before the first byte
+	}
+	field, wire := protowire.DecodeTag(tag)
+	if wire != protowire.BytesType {
+		return 0, 0, 0, errors.New("read protobuf: a list holds something else than messages")
+	}
+	length, err := binary.ReadUvarint(r)
+	switch {
+	case errors.Is(err, io.EOF):
+		return 0, 0, 0, io.ErrUnexpectedEOF
+	case err != nil:
+		return 0, 0, 0, err
+	case length > math.MaxInt32:
+		return 0, 0, 0, errors.New("read protobuf: a message is too large")
+	}
+	return int(field), int64(length), int64(protowire.SizeVarint(tag) + protowire.SizeVarint(length)), nil
+}
+
+// value reads a field's value, which is good until the next one is read.
+func (p *protobuf) value(r io.Reader, size int64) ([]byte, error) {
+	if size > largest {
+		return nil, errors.New("read protobuf: an object is too large")
+	}
+	p.buffer = slices.Grow(p.buffer[:0], int(size))[:size]
+	if _, err := io.ReadFull(r, p.buffer); err != nil {
+		return nil, fmt.Errorf("read protobuf: %w", io.ErrUnexpectedEOF)
+	}
+	return p.buffer, nil
+}
+
+// textOf gives one text of a message.
+func textOf(message []byte, field int) (text string, err error) {
+	err = fields(message, func(number int, _ int64, value []byte) error {
+		if number == field {
+			text = string(value)
+		}
 		return nil
 	})
-	if err == nil && !whole {
-		// The server leaves it out of no list, and with it nothing may be missing.
-		err = errors.New("its own metadata is missing")
-	}
-	return kind, next, err
+	return text, err
 }
 
 // object reads the metadata of one object.

@@ -82,33 +82,38 @@ func (r request) question() bool {
 // server, as late as it wants; writes are their callers' to repeat, who know
 // whether they may still be sent.
 func (c *Cluster) send(ctx context.Context, r request) ([]byte, error) {
-	var body bytes.Buffer
-	if _, err := c.receive(ctx, r, &body); err != nil {
+	var body []byte
+	err := c.receive(ctx, r, func(_ string, answer io.Reader) (err error) {
+		body, err = io.ReadAll(answer)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
-// receive is send into a buffer of the caller's. It gives the type of the answer.
-func (c *Cluster) receive(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
+// receive is send for an answer that take reads while it comes; what take does
+// not understand was no answer.
+func (c *Cluster) receive(ctx context.Context, r request, take func(contentType string, answer io.Reader) error) error {
 	for n := 1; ; n++ {
-		contentType, err := c.once(ctx, r, into)
+		err := c.once(ctx, r, take)
 		busy, ok := errors.AsType[*apply.BusyError](err)
 		if !ok || !r.question() || n == attempts || busy.After > longestWait {
-			return contentType, err
+			return err
 		}
 		pause := time.NewTimer(busy.After)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return "", fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }
 
 // once sends the request once.
-func (c *Cluster) once(ctx context.Context, r request, into *bytes.Buffer) (contentType string, err error) {
+func (c *Cluster) once(ctx context.Context, r request, take func(contentType string, answer io.Reader) error) error {
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool
@@ -144,7 +149,7 @@ func (c *Cluster) once(ctx context.Context, r request, into *bytes.Buffer) (cont
 	}
 	req, err := http.NewRequestWithContext(traced, r.method, target, bytes.NewReader(r.body))
 	if err != nil {
-		return "", fmt.Errorf("make request: %w", err)
+		return fmt.Errorf("make request: %w", err)
 	}
 	accept := r.accept
 	if accept == "" {
@@ -160,20 +165,20 @@ func (c *Cluster) once(ctx context.Context, r request, into *bytes.Buffer) (cont
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
-		return "", unanswered(err)
+		return unanswered(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is only read
 	if response.StatusCode/100 != 2 {
 		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 		if err != nil && needsWords(response.StatusCode) {
-			return "", unanswered(fmt.Errorf("read the answer: %w", err))
+			return unanswered(fmt.Errorf("read the answer: %w", err))
 		}
-		return "", r.refused(response.StatusCode, response.Header, body)
+		return r.refused(response.StatusCode, response.Header, body)
 	}
-	if _, err := into.ReadFrom(response.Body); err != nil {
-		return "", unanswered(fmt.Errorf("read the answer: %w", err))
+	if err := take(response.Header.Get("Content-Type"), response.Body); err != nil {
+		return unanswered(fmt.Errorf("read the answer: %w", err))
 	}
-	return response.Header.Get("Content-Type"), nil
+	return nil
 }
 
 // needsWords says whether a status code means different things that only the

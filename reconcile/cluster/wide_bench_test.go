@@ -36,6 +36,14 @@ func BenchmarkApply(b *testing.B) {
 	ways := map[string]func(*testing.B, object.Set){
 		"floor": func(b *testing.B, set object.Set) { b.Helper(); applyBare(b, bare, set) },
 		"do":    func(b *testing.B, set object.Set) { b.Helper(); applyAll(b, c, set) },
+		// What the phases cost is the difference to this.
+		"unordered": func(b *testing.B, set object.Set) {
+			b.Helper()
+			each(b, set, func(ctx context.Context, o object.Object) error {
+				_, err := c.Apply(ctx, o, apply.Target{}, false)
+				return err
+			})
+		},
 	}
 	compared(b, ways, "floor")
 }

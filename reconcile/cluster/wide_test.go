@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net/http/httptrace"
 	"sync"
@@ -9,11 +10,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/cluster"
 )
 
 // Everything goes over one HTTP/2 connection, however wide.
 func TestWideRequestsShareAConnection(t *testing.T) {
-	c, ns := open(t, nil), namespace(t)
+	ns := namespace(t)
+	// client-go shares connections between equal configurations.
+	c := open(t, func(o *cluster.Options) { o.CA = append(bytes.Clone(o.CA), '\n') })
 	var mu sync.Mutex
 	var protocols []string
 	connections, reused := map[string]bool{}, 0
