@@ -44,9 +44,9 @@ soak: servers build ## run all of what make test only samples; takes an hour or 
 		(cd $$dir && TIDEMARK_SOAK=$(SEEDS) go test -v -count 1 -timeout 24h -vet off ./...) || status=1; \
 	done; exit $$status
 
-# make bench FULL=1 measures the other tools with 10,000 objects too; SMOKE=1 proves in a minute that all can be measured.
+# make bench FULL=1 leaves nothing out to save time; SMOKE=1 proves in a minute or two that all can be measured.
 .PHONY: bench
-bench: servers build ## measure what Tidemark costs, beside other tools; takes 25 minutes (FULL=1: more, SMOKE=1: one)
+bench: servers build ## measure what Tidemark costs, beside other tools; takes half an hour (FULL=1: more, SMOKE=1: little)
 	@cd tests/bench && go run . -tidemark $(TIDEMARK) -out $(CURDIR)/bin/bench $(if $(FULL),-full) $(if $(SMOKE),-smoke)
 
 .PHONY: lint

@@ -27,6 +27,8 @@ type contestant struct {
 	name string
 	// peer: it is somebody else's tool.
 	peer bool
+	// slow: with a thousand objects it takes ten seconds and more; again: it does all the work each time.
+	slow, again bool
 	// parts: what an unchanged run consists of is measured beside it.
 	parts bool
 	// skips are the scenarios that mean nothing to it, each with the reason.
@@ -117,7 +119,7 @@ func readRecord(out []byte, s *Sample) error {
 // floor is the raw apply loop.
 func (b *bench) floor(width string) contestant {
 	return contestant{
-		name: "floor, " + width + " wide", skips: map[string]string{removed: noPrune},
+		name: "floor, " + width + " wide", again: true, skips: map[string]string{removed: noPrune},
 		enter: func(_ context.Context, p *place, m workload.Mix) (entered, error) {
 			return entered{
 				run: command{argv: []string{b.programs["floor"], "apply", m.Dir, width}, env: []string{"KUBECONFIG=" + p.kubeconfig}},

@@ -42,8 +42,8 @@ type bench struct {
 	hasty bool
 	// only names what is measured; everything when it is empty.
 	only []string
-	// brief are the scenarios that a contestant leaves out at the largest size.
-	brief map[string]map[string]bool
+	// full: nothing is left out to save time.
+	full  bool
 	began time.Time
 }
 
@@ -56,7 +56,7 @@ func (b *bench) say(format string, args ...any) {
 
 func main() {
 	smoke := flag.Bool("smoke", false, "tiny sizes, one round: proves that everything can be measured")
-	full := flag.Bool("full", false, "the other tools at the largest size too")
+	full := flag.Bool("full", false, "everything, in each round, at each size")
 	rounds := flag.Int("rounds", 5, "how often everything is measured")
 	out := flag.String("out", "", "`folder` for bench.json and the plots")
 	only := flag.String("only", "", "measure only `what` is named here: small, middle, large, monorepo, with commas; ours leaves the other tools out")
@@ -64,7 +64,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &bench{began: time.Now(), sizes: []int{1, 10, 100}, per: 100, apps: 500, rounds: *rounds, absent: map[string]string{}}
+	b := &bench{began: time.Now(), sizes: []int{1, 10, 100}, per: 100, apps: 500, rounds: *rounds, absent: map[string]string{}, full: *full}
 	if *smoke {
 		b.sizes, b.per, b.apps, b.rounds, b.hasty = []int{1, 2, 3}, 20, 6, 1, true
 	}
@@ -116,10 +116,6 @@ func (b *bench) measureAll(ctx context.Context, smoke, full bool) (samples []Sam
 	}
 	for _, c := range peers {
 		b.rivals = append(b.rivals, c.name)
-	}
-	b.brief = map[string]map[string]bool{
-		// Applying everything again takes the floor as long as the first time.
-		"floor, 32 wide": {changed: true, drifted: true},
 	}
 	var repo repository
 	if b.wants(monorepo) {

@@ -65,7 +65,7 @@ const (
 
 // applySet is kubectl with an ApplySet over all namespaces.
 func (b *bench) applySet() contestant {
-	return contestant{name: "kubectl apply --prune --applyset", peer: true, enter: func(ctx context.Context, p *place, m workload.Mix) (entered, error) {
+	return contestant{name: "kubectl apply --prune --applyset", peer: true, slow: true, enter: func(ctx context.Context, p *place, m workload.Mix) (entered, error) {
 		if _, err := p.cluster.Create(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", []byte(parentDefinition)); err != nil {
 			return entered{}, err
 		}
@@ -90,7 +90,7 @@ func (b *bench) applySet() contestant {
 
 // chart is helm with the mix as one chart.
 func (b *bench) chart() contestant {
-	return contestant{name: "helm upgrade --install", peer: true, enter: func(_ context.Context, p *place, m workload.Mix) (entered, error) {
+	return contestant{name: "helm upgrade --install", peer: true, slow: true, enter: func(_ context.Context, p *place, m workload.Mix) (entered, error) {
 		dir := filepath.Join(p.dir, "chart")
 		return entered{
 			ready: func(context.Context) error {

@@ -93,7 +93,7 @@ func (r *Report) text(dir string) string {
 		b.WriteString("SMOKE: tiny sizes, one round: this proves that all can be measured; the numbers say nothing.\n")
 	}
 	if !r.Full {
-		fmt.Fprintf(&b, "With %s objects only Tidemark and the floor are measured; make bench FULL=1 measures the other tools too.\n", thousands(r.sizes[len(r.sizes)-1]))
+		fmt.Fprintf(&b, "With %s objects only Tidemark and the floor are measured, and slow tools do some scenarios once; make bench FULL=1 does all.\n", thousands(r.sizes[len(r.sizes)-1]))
 	}
 	for _, name := range sortedKeys(r.Absent) {
 		fmt.Fprintf(&b, "Not measured: %s (%s).\n", name, r.Absent[name])
@@ -116,7 +116,7 @@ func (r *Report) text(dir string) string {
 
 // table has one row for each scenario and contestant of a workload; size 0 is any.
 func (r *Report) table(workload string, size int) string {
-	rows := [][]string{{"scenario", "who", "wall, s", "least–most", "client CPU, s", "API server CPU, s", "peak, MB", "requests", "by verb", "from git"}}
+	rows := [][]string{{"scenario", "who", "runs", "wall, s", "least–most", "client CPU, s", "API server CPU, s", "peak, MB", "requests", "by verb", "from git"}}
 	var keys [][2]string
 	for _, s := range r.Samples {
 		key := [2]string{s.Scenario, s.Contestant}
@@ -143,7 +143,7 @@ func (r *Report) table(workload string, size int) string {
 			who += " (not mended)"
 		}
 		rows = append(rows, []string{
-			key[0], who, seconds(median(walls)), seconds(slices.Min(walls)) + "–" + seconds(slices.Max(walls)),
+			key[0], who, fmt.Sprint(len(those)), seconds(median(walls)), seconds(slices.Min(walls)) + "–" + seconds(slices.Max(walls)),
 			optional(median(each(those, func(s Sample) float64 { return s.ClientCPU }))), optional(median(each(those, func(s Sample) float64 { return s.ServerCPU }))),
 			optional0(median(each(those, peak)) / 1e6), requests, verbs, fromGit,
 		})
