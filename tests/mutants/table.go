@@ -250,13 +250,6 @@ var mutants = []mutant{
 		tests:     []string{running},
 	},
 	{
-		safeguard: "memory: nothing is planned of what was recalled",
-		file:      "reconcile/run.go",
-		old:       "	if err := r.learn(ctx, ledger, apps); err != nil { // what only a run needs in which anything moved\n",
-		new:       "	if err := ctx.Err(); err != nil {\n",
-		tests:     []string{running},
-	},
-	{
 		safeguard: "witness: it is written before anything else",
 		file:      "reconcile/witness.go",
 		old:       "	if r.job.Witness == nil || l.witness.mute != \"\" || l.witness.written == epoch {",
