@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"tidemark.dev/tidemark/render"
 	"tidemark.dev/tidemark/render/git"
+	"tidemark.dev/tidemark/render/source"
+	"tidemark.dev/tidemark/render/source/sourcetest"
 	"tidemark.dev/tidemark/tests/servers"
 )
 
@@ -89,4 +92,42 @@ func valuesFrom(name string) render.Spec {
 	var spec render.Spec
 	spec.Helm.ValueFiles = []string{name}
 	return spec
+}
+
+// A file that cannot be had is never taken for one that is not there.
+func TestPartialTreeBreaks(t *testing.T) {
+	const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+	const other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"
+	gone := errors.New("the server is gone")
+	for name, test := range map[string]struct {
+		files sourcetest.Files
+		path  string
+		lost  string
+	}{
+		"resource":  {sourcetest.Files{"a/kustomization.yaml": "resources: [b.yaml, ../c/c.yaml]\n", "a/b.yaml": configMap, "c/c.yaml": other}, "a", "c/c.yaml"},
+		"base":      {sourcetest.Files{"a/kustomization.yaml": "resources: [b.yaml, ../c]\n", "a/b.yaml": configMap, "c/kustomization.yaml": "resources: [c.yaml]\n", "c/c.yaml": other}, "a", "c/kustomization.yaml"},
+		"patch":     {sourcetest.Files{"a/kustomization.yaml": "resources: [b.yaml]\npatches: [{path: ../c/c.yaml}]\n", "a/b.yaml": configMap, "c/c.yaml": "# patch\n" + configMap}, "a", "c/c.yaml"},
+		"generator": {sourcetest.Files{"a/kustomization.yaml": "resources: [b.yaml]\nconfigMapGenerator: [{name: x, envs: [../c/env]}]\n", "a/b.yaml": configMap, "c/env": "A=1\n"}, "a", "c/env"},
+		"link":      {sourcetest.Files{"a/kustomization.yaml": "resources: [b.yaml, link]\n", "a/b.yaml": configMap, "a/link@": "../c", "c/kustomization.yaml": "resources: [c.yaml]\n", "c/c.yaml": other}, "a", "a/link"},
+		"manifest":  {sourcetest.Files{"a/b.yaml": configMap, "a/c.yaml": other}, "a", "a/c.yaml"},
+		"template":  {sourcetest.Files{"a/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "a/templates/b.yaml": configMap, "a/templates/c.yaml": other}, "a", "a/templates/c.yaml"},
+		"values":    {sourcetest.Files{"a/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "a/templates/b.yaml": configMap, "a/values.yaml": "a: 1\n"}, "a", "a/values.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := render.Render(t.Context(), request(test.files, test.path, render.Spec{})); err != nil {
+				t.Fatal("with all files:", err)
+			}
+			asked := request(test.files, test.path, render.Spec{})
+			asked.Tree = test.files.Partial(func(e source.Entry) error {
+				if e.Path == test.lost {
+					return gone
+				}
+				return nil
+			})
+			_, err := render.Render(t.Context(), asked)
+			if !errors.Is(err, gone) || !strings.Contains(err.Error(), test.lost) {
+				t.Errorf("got %v, want it to be %q and to name %s", err, gone, test.lost)
+			}
+		})
+	}
 }

@@ -20,7 +20,7 @@ func (r *Remote) fetchPartial(ctx context.Context, rev source.Revision, left *bu
 	if err != nil {
 		return source.Revision{}, err
 	}
-	entries := &lister{limits: r.options.Limits, partial: true}
+	entries := &lister{limits: r.options.Limits, unseen: true}
 	rev, _, err = entries.commit(ctx, trees, rev)
 	if err != nil {
 		return source.Revision{}, err

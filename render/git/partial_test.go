@@ -145,6 +145,15 @@ func TestMonorepo(t *testing.T) {
 			if after.Bytes > trees+3*monorepoDir {
 				t.Errorf("one directory took %d bytes in all, want at most %d and 3 times %d", after.Bytes, trees, monorepoDir)
 			}
+			rev.Tree.Expect(".")
+			for dir := range 200 {
+				if got, err := rev.Tree.ReadFile(fmt.Sprintf("apps/%03d/1.yaml", dir)); err != nil || len(got) != monorepoFile {
+					t.Fatalf("directory %d: got %d bytes, %v", dir, len(got), err)
+				}
+			}
+			if n := server.posts.Load(); n != 3 {
+				t.Errorf("got %d requests, want one more for all other files", n)
+			}
 			t.Logf("%d bytes of %d: %d for directories of %d, %d for files of %d", after.Bytes, total, before.Bytes, trees, after.Bytes-before.Bytes, monorepoDir)
 		})
 	}

@@ -262,7 +262,8 @@ func (r *Remote) fetchTree(ctx context.Context, rev source.Revision, took *Fetch
 	if err != nil {
 		return source.Revision{}, err
 	}
-	entries := &lister{limits: r.options.Limits}
+	_, inPlace := r.server.(*localServer)
+	entries := &lister{limits: r.options.Limits, unseen: inPlace}
 	rev, submodules, err := entries.commit(ctx, from, rev)
 	if err != nil {
 		return source.Revision{}, err

@@ -54,8 +54,9 @@ func describe(rev source.Revision, commit *object.Commit) source.Revision {
 type lister struct {
 	limits  Limits
 	entries []source.Entry
-	// partial says that files need not be there yet.
-	partial bool
+	// unseen says that files are not looked at: they may come later, or each
+	// look costs time.
+	unseen bool
 	// submodules counts those that were followed.
 	submodules int
 }
@@ -122,7 +123,7 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 			default:
 				return nil, corrupt("%s: its mode is none that git knows", printable(path, maxSaid))
 			}
-			if !l.partial && (entry.Mode == source.File || entry.Mode == source.Executable) {
+			if !l.unseen && (entry.Mode == source.File || entry.Mode == source.Executable) {
 				if _, err := from.size(child.Hash); err != nil {
 					return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
 				}

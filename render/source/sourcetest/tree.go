@@ -3,13 +3,16 @@
 package sourcetest
 
 import (
+	"context"
 	"crypto/sha1" //nolint:gosec // git's object names
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"tidemark.dev/tidemark/render/source"
@@ -21,6 +24,16 @@ type Files map[string]string
 
 // Tree makes a tree of files.
 func (f Files) Tree() *source.Tree {
+	return source.NewTree(f.entries(), f.content)
+}
+
+// Partial makes a tree of files that come one by one when they are read, unless
+// the function has an error for one.
+func (f Files) Partial(bring func(source.Entry) error) *source.Tree {
+	return source.NewPartialTree(f.entries(), &partial{files: f, bring: bring, here: map[string]bool{}})
+}
+
+func (f Files) entries() []source.Entry {
 	var entries []source.Entry
 	for name, content := range f {
 		e := source.Entry{Path: strings.TrimSuffix(name, "@"), Hash: hash(content)}
@@ -29,13 +42,47 @@ func (f Files) Tree() *source.Tree {
 		}
 		entries = append(entries, e)
 	}
-	return source.NewTree(entries, func(e source.Entry) ([]byte, error) {
-		if e.Mode == source.Symlink {
-			return []byte(f[e.Path+"@"]), nil
-		}
-		return []byte(f[e.Path]), nil
-	})
+	return entries
 }
+
+func (f Files) content(e source.Entry) ([]byte, error) {
+	if e.Mode == source.Symlink {
+		return []byte(f[e.Path+"@"]), nil
+	}
+	return []byte(f[e.Path]), nil
+}
+
+// partial is the source.Contents of files.
+type partial struct {
+	files Files
+	bring func(source.Entry) error
+
+	mu   sync.Mutex
+	here map[string]bool // by hash
+}
+
+// Has says whether a file came.
+func (p *partial) Has(e source.Entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.here[e.Hash]
+}
+
+// Bring brings one after the other.
+func (p *partial) Bring(_ context.Context, files []source.Entry) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, e := range files {
+		err := p.bring(e)
+		p.here[e.Hash] = err == nil
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Read gives what came.
+func (p *partial) Read(e source.Entry) ([]byte, error) { return p.files.content(e) }
 
 func hash(content string) string {
 	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content)) //nolint:gosec // as above
