@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/state"
@@ -21,18 +24,22 @@ type committed struct {
 // to the next one, whatever happens (law 1).
 func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("claim")()
-	var commits []committed
+	acting := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() })
 	owned := map[*app]state.Inventory{}
-	for _, a := range apps {
-		if !a.acts() {
-			continue
-		}
+	for _, a := range acting {
 		owned[a] = widen(a)
-		commit, err := r.commitment(ctx, a.Name, a.plan, owned[a])
-		if err != nil {
-			return fmt.Errorf("claim: %w", within(ctx, err))
-		}
-		commits = append(commits, commit)
+	}
+	commits := make([]committed, len(acting))
+	var group errgroup.Group
+	group.SetLimit(storing)
+	for i, a := range acting {
+		group.Go(func() (err error) {
+			commits[i], err = r.commitment(ctx, a.Name, a.plan, owned[a])
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("claim: %w", within(ctx, err))
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("claim: %w", context.Cause(ctx))

@@ -21,9 +21,6 @@ import (
 // is looked up before anything is decided about it, so that no plan is ever made
 // of what was recalled.
 
-// reading is how many blobs are read at once.
-const reading = 16
-
 // held gives the members of the app's inventory, as far as they are known of an
 // app of which nothing moved.
 func (a *app) held() iter.Seq[state.Seen] {
@@ -86,7 +83,7 @@ func (r *runner) inventories(ctx context.Context, l *ledger, apps []*app) error 
 func (r *runner) readInventories(ctx context.Context, apps []*app) error {
 	errs := make([]error, len(apps))
 	var group errgroup.Group
-	group.SetLimit(reading)
+	group.SetLimit(storing)
 	for i, a := range apps {
 		group.Go(func() error {
 			a.owned, errs[i] = inventoryOf(ctx, r.job.Ledger, a.Name, a.prior.Inventory)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -160,14 +162,14 @@ func (end settled) into(a state.App) state.App {
 // ends stores what became of each app.
 func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, error) {
 	var ends []settled
+	changed := map[string]bool{}
 	for _, a := range apps {
 		if a.err != nil && a.results == nil {
 			continue
 		}
-		end := settled{app: a, complete: a.succeeded()}
+		ends = append(ends, settled{app: a, complete: a.succeeded()})
 		if a.recalled != nil {
 			if len(adoptedElsewhere(a, apps)) == 0 {
-				ends = append(ends, end)
 				continue
 			}
 			if err := r.readInventories(ctx, []*app{a}); err != nil {
@@ -175,28 +177,40 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 			}
 		}
 		after := narrow(a, l, r.job.Ledger.TTL(), apps)
-		if !sameInventory(after, a.owned) || a.results != nil || a.strayed {
-			ref, err := putInventory(ctx, r.job.Ledger, after)
-			if err != nil {
-				return nil, err
-			}
-			end.inventory = &ref
-		}
+		changed[a.Name] = !sameInventory(after, a.owned) || a.results != nil || a.strayed
 		a.owned = after
-		if a.results != nil {
-			data, err := json.Marshal(a.results)
-			if err != nil {
-				return nil, fmt.Errorf("encode result of %s: %w", a.Name, err)
-			}
-			ref, err := r.job.Ledger.Put(ctx, "result-"+a.Name, r.redact(data))
-			if err != nil {
-				return nil, err
-			}
-			end.result = &ref
-		}
-		ends = append(ends, end)
 	}
-	return ends, nil
+	var group errgroup.Group
+	group.SetLimit(storing)
+	for i := range ends {
+		group.Go(func() error { return r.store(ctx, &ends[i], changed[ends[i].app.Name]) })
+	}
+	return ends, group.Wait()
+}
+
+// store puts what the head will name of one app.
+func (r *runner) store(ctx context.Context, end *settled, inventory bool) error {
+	a := end.app
+	if inventory {
+		ref, err := putInventory(ctx, r.job.Ledger, a.owned)
+		if err != nil {
+			return err
+		}
+		end.inventory = &ref
+	}
+	if a.results == nil {
+		return nil
+	}
+	data, err := json.Marshal(a.results)
+	if err != nil {
+		return fmt.Errorf("encode result of %s: %w", a.Name, err)
+	}
+	ref, err := r.job.Ledger.Put(ctx, "result-"+a.Name, r.redact(data))
+	if err != nil {
+		return err
+	}
+	end.result = &ref
+	return nil
 }
 
 func sameInventory(a, b state.Inventory) bool {

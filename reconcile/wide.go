@@ -12,6 +12,9 @@ import (
 // of its apps together.
 const width = 32
 
+// storing is how many blobs are read or written at once.
+const storing = 16
+
 // rendering is how many apps are rendered at once: a rendering asks for nothing
 // but memory and time.
 func rendering() int { return runtime.GOMAXPROCS(0) }
