@@ -63,7 +63,8 @@ const (
 "annotations":{"applyset.kubernetes.io/tooling":"kubectl/v1.37","applyset.kubernetes.io/contains-group-kinds":""},"labels":{"applyset.kubernetes.io/id":"applyset-aDwN30Iv2vgMjY10GX4Eh_UW-pL-3rxB4GwIX_KA9GI-v1"}}}`
 )
 
-// applySet is kubectl with an ApplySet over all namespaces.
+// applySet is kubectl with an ApplySet over all namespaces. It applies on the server: the other way it takes 108 s of
+// processor time to find a thousand objects unchanged.
 func (b *bench) applySet() contestant {
 	return contestant{name: "kubectl apply --prune --applyset", peer: true, slow: true, enter: func(ctx context.Context, p *place, m workload.Mix) (entered, error) {
 		if _, err := p.cluster.Create(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", []byte(parentDefinition)); err != nil {
@@ -82,7 +83,7 @@ func (b *bench) applySet() contestant {
 			}
 		}
 		return entered{run: command{
-			argv: []string{b.programs["kubectl"], "apply", "--prune", "--applyset=sets.bench.example.test/bench", "--recursive", "--filename", m.Dir},
+			argv: []string{b.programs["kubectl"], "apply", "--server-side", "--force-conflicts", "--prune", "--applyset=sets.bench.example.test/bench", "--recursive", "--filename", m.Dir},
 			env:  []string{"KUBECTL_APPLYSET=true", "KUBECONFIG=" + p.kubeconfig},
 		}}, nil
 	}}
