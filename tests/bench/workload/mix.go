@@ -246,7 +246,7 @@ func secret(namespace string, i int) string {
 // noise is a source of letters that depends on nothing but what it is for.
 func noise(namespace, kind string, i int) *rand.Rand {
 	var seed uint64 = 14695981039346656037
-	for _, b := range []byte(fmt.Sprint(namespace, kind, i)) {
+	for _, b := range fmt.Append(nil, namespace, kind, i) {
 		seed = (seed ^ uint64(b)) * 1099511628211
 	}
 	return rand.New(rand.NewPCG(seed, 1))
