@@ -266,8 +266,8 @@ var mutants = []mutant{
 	{
 		safeguard: "the revision moves only on full success",
 		file:      "reconcile/settle.go",
-		old:       "end := settled{app: a, complete: a.succeeded()}",
-		new:       "end := settled{app: a, complete: a.planned || a.succeeded()}",
+		old:       "settled{app: a, complete: a.succeeded()}",
+		new:       "settled{app: a, complete: a.planned || a.succeeded()}",
 		tests:     []string{simulation},
 	},
 	{
