@@ -16,6 +16,14 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("apply")()
 	options := apply.Options{Sending: r.sending(l), Sleep: sleep, Applied: &apply.Applied{}}
 	acting := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() })
+	for _, a := range acting {
+		for _, c := range a.plan.Changes {
+			if c.Action == plan.Update || c.Action == plan.Adopt {
+				// Whichever app comes first: what one keeps, no other prunes.
+				options.Applied.Add(c.UID)
+			}
+		}
+	}
 	base := newFoundations(len(acting))
 	abreast(acting, 0, func(a *app) {
 		options := options

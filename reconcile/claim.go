@@ -27,7 +27,7 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 	acting := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() })
 	owned := map[*app]state.Inventory{}
 	for _, a := range acting {
-		owned[a] = widen(a)
+		owned[a] = widen(l, a)
 	}
 	commits := make([]committed, len(acting))
 	var group errgroup.Group
@@ -99,7 +99,7 @@ func (r *runner) edit(l *ledger, commits []committed) func(*state.Head) {
 
 // widen gives the app's inventory with everything that its plan creates or
 // takes over.
-func widen(a *app) state.Inventory {
+func widen(l *ledger, a *app) state.Inventory {
 	owned := a.owned
 	for _, c := range a.plan.Changes {
 		m := state.Member{ID: c.ID, Version: c.Version, UID: c.UID, Origin: c.Origin}
@@ -108,7 +108,11 @@ func widen(a *app) state.Inventory {
 			owned = owned.Widen(m)
 		case plan.Adopt:
 			// A member that was to be created and is found without our marks was
-			// made by somebody else.
+			// made by somebody else. A late create goes with the object.
+			if holder := l.holdings[l.holders()[c.ID].App]; holder != nil {
+				member, _ := holder.owned.Lookup(c.ID)
+				m.Ghost = member.Ghost
+			}
 			owned = owned.Update(m)
 		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
 		}

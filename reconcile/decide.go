@@ -30,7 +30,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))
 		}
 		r.judgeVarying(a)
-		a.live = planned(a.live)
+		forget(a.live)
 	}
 	contest(apps)
 	r.checkConfirmed(apps)
@@ -147,12 +147,10 @@ func (a *app) acts() bool {
 	return a.err == nil && a.planned && !a.blocked() && a.plan.Acts()
 }
 
-// planned gives what was observed without the whole objects, which only planning
-// compares.
-func planned(live plan.Live) plan.Live {
+// forget drops the whole objects that were observed, which only planning compares.
+func forget(live plan.Live) {
 	for id, seen := range live {
 		seen.Content, seen.DryRun = nil, nil
 		live[id] = seen
 	}
-	return live
 }

@@ -83,7 +83,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 	}
 	whole := part
 	whole.owned = a.owned
-	owned := widen(&whole)
+	owned := widen(l, &whole)
 	// Whoever takes over must know of everything that may be on its way.
 	open := part.plan
 	open.Changes = slices.Concat(a.plan.Changes, a.later, part.plan.Changes)

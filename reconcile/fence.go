@@ -62,8 +62,8 @@ func (r *runner) fence(ctx context.Context, l *ledger, apps []*app) {
 			if o.Verdict != apply.Fenced {
 				continue
 			}
-			for _, each := range apps { // it may be on its way from one to another
-				each.fenced(o.Change.ID, o.Meta)
+			for _, other := range apps { // it may be on its way from one to another
+				other.fenced(o.Change.ID, o.Meta)
 			}
 		}
 		a.results = append(a.results, result)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -35,6 +36,22 @@ func TestAGhostStaysForItsTime(t *testing.T) {
 			}
 			counts(t, w.sync(0), state.Counts{Unchanged: 2})
 		})
+	}
+}
+
+// A ghost that was found long ago is not told as one any more.
+func TestAGhostThatWasFoundIsTold(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	w.haunt("web", "one", now().Add(-time.Hour))
+	for range 3 {
+		w.sync(0)
+	}
+	if got := reconcile.Holdings(t.Context(), w.open().Ledger, w.head())[0].Tally(); got.Ghosts != 0 {
+		t.Errorf("tally %+v, want no ghost: it was found", got)
 	}
 }
 

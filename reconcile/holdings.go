@@ -54,7 +54,7 @@ func (h Holding) Tally() Tally {
 		if m.Kept {
 			t.Kept++
 		}
-		if m.Ghost != nil {
+		if m.Ghost != nil && m.UID == "" {
 			t.Ghosts++
 		}
 		if m.Unsettled != nil {

@@ -72,6 +72,9 @@ type inspector struct {
 // and puts live values where its rendering varies.
 func (i *inspector) app(ctx context.Context) (plan.Live, error) {
 	i.presence(ctx)
+	if i.failure != nil {
+		return nil, fmt.Errorf("inspect: %w", i.failure)
+	}
 	a, live := i.of, i.live
 	var mu sync.Mutex
 	kept := map[object.ID]object.Object{}

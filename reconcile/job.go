@@ -166,7 +166,7 @@ type Rendered struct {
 	// they do.
 	Inputs string
 	// Reads are the files and directories of the repository that were read: see
-	// source.Tree.Same.
+	// source.Recorder.Reads. nil says that it is not known what was.
 	Reads []source.Entry
 	// Chart is the registry chart that was rendered, with its digest; nil when
 	// none was.

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -18,8 +17,8 @@ import (
 
 // A run in which nothing moved needs neither the inventories nor what the server
 // serves: the last observation repeats what it must know of both. Whatever moves
-// is looked up before anything is decided about it, so that no plan is ever made
-// of what was recalled.
+// is looked up before anything is decided about it, so that no app's plan is ever
+// made of what was recalled of it.
 
 // held gives the members of the app's inventory, as far as they are known of an
 // app of which nothing moved.
@@ -171,28 +170,9 @@ func (r *runner) learn(ctx context.Context, l *ledger, apps []*app) error {
 			return err
 		}
 	}
+	// It is known what to replace in there before anything is done.
+	if _, err := r.recallReads(ctx, l); err != nil {
+		return err
+	}
 	return r.readInventories(ctx, slices.DeleteFunc(moved, func(a *app) bool { return a.recalled == nil }))
-}
-
-// recalledReads gives what the last renderings read. What is lost costs a
-// rendering, and nothing else.
-func (r *runner) recalledReads(ctx context.Context, l *ledger) (map[string]state.AppReads, error) {
-	if l.reads != nil || l.head.Reads == nil {
-		return l.reads, nil
-	}
-	l.reads = map[string]state.AppReads{}
-	data, err := r.job.Ledger.Read(ctx, *l.head.Reads)
-	var reads state.Reads
-	if err == nil {
-		reads, err = state.DecodeReads(data)
-	}
-	switch {
-	case errors.Is(err, state.ErrDamaged):
-		r.warn("what the last run read of the repositories is lost, everything is rendered: " + err.Error())
-	case err != nil:
-		return nil, fmt.Errorf("load state: %w", within(ctx, err))
-	default:
-		l.reads = reads.Apps
-	}
-	return l.reads, nil
 }

@@ -164,3 +164,22 @@ func TestMemoryOfAnotherInventory(t *testing.T) {
 	}
 	counts(t, w.sync(0), state.Counts{Unchanged: 3})
 }
+
+// What an earlier rendering read says nothing of a later one that told nothing.
+func TestWhatAnEarlierRenderingRead(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.tracks = true
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	web.tracks = false // its chart comes from a registry now, and reads nothing of the repository
+	web.configMap("one", "2")
+	w.sync(0)
+	web.tracks = true
+	web.configMap("one", "1") // reverted
+	w.sync(0)
+	if got := web.get(t, "one"); got != "1" {
+		t.Errorf("one = %q, want 1", got)
+	}
+}

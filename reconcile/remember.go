@@ -149,38 +149,3 @@ func seenOf(member state.Seen, meta plan.Meta) state.Seen {
 	member.Known, member.UID, member.ResourceVersion, member.Generation, member.Digest = true, meta.UID, meta.ResourceVersion, meta.Generation, meta.Owned
 	return member
 }
-
-// keepReads stores what the renderings of this run read; nil when that is stored
-// already.
-func (r *runner) keepReads(ctx context.Context, l *ledger, ends []settled) (*state.Ref, error) {
-	fresh := map[string]state.AppReads{}
-	for _, end := range ends {
-		a := end.app
-		if end.complete && !a.untouched && a.prior.Inputs != a.inputs && a.rendered.Reads != nil {
-			files := make(map[string]string, len(a.rendered.Reads))
-			for _, read := range a.rendered.Reads {
-				files[read.Path] = read.Hash
-			}
-			fresh[a.Name] = state.AppReads{Rest: a.rest, Files: files}
-		}
-	}
-	if len(fresh) == 0 {
-		return nil, nil
-	}
-	before, err := r.recalledReads(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	now := maps.Clone(before)
-	if now == nil {
-		now = map[string]state.AppReads{}
-	}
-	maps.DeleteFunc(now, func(name string, _ state.AppReads) bool { _, known := l.head.Apps[name]; return !known })
-	maps.Copy(now, fresh)
-	data, err := state.Reads{Apps: now}.Encode()
-	if err != nil {
-		return nil, err
-	}
-	ref, err := r.job.Ledger.Put(ctx, "reads", data)
-	return &ref, err
-}

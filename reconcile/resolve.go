@@ -63,48 +63,6 @@ func (r *runner) resolve(ctx context.Context, l *ledger, apps []*app) {
 	}
 }
 
-// compare finds the apps of which only the commit moved: their rendering read
-// nothing that the new one changed. For that it fetches the commit's directories,
-// not its files.
-func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
-	defer r.stage("compare")()
-	for _, a := range apps {
-		if a.err != nil || a.prior.Inputs == "" || a.prior.Inputs == a.inputs || a.revision.Commit == "" {
-			continue
-		}
-		reads, err := r.recalledReads(ctx, l)
-		if err != nil {
-			return err
-		}
-		last, known := reads[a.Name]
-		if !known || last.Rest != a.rest {
-			continue
-		}
-		revision, err := a.Source.Fetch(ctx, a.revision)
-		if err != nil {
-			a.err = fmt.Errorf("fetch: %w", within(ctx, err))
-			continue
-		}
-		a.revision = revision
-		a.same = revision.Tree != nil && revision.Tree.Within(ctx).Same(entries(last.Files))
-	}
-	return nil
-}
-
-// entries gives what was read of a tree, as source.Tree.Same wants it.
-func entries(files map[string]string) []source.Entry {
-	var reads []source.Entry
-	for path, hash := range files {
-		reads = append(reads, source.Entry{Path: path, Hash: hash})
-	}
-	return reads
-}
-
-// sameInputs says whether rendering would give what was last applied in full.
-func (a *app) sameInputs() bool {
-	return a.prior.Inputs != "" && (a.same || a.prior.Inputs == a.inputs)
-}
-
 // digestInputs digests everything that rendering depends on, as "BASE" or, once
 // it is known that the cluster's kinds go into the set, "BASE+SERVER". It is known
 // from the last rendering; until then the server is left out, and render adds it.
@@ -182,11 +140,7 @@ func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
 		return
 	}
 	if last, known := l.reads[a.Name]; known {
-		for path, hash := range last.Files {
-			if hash != "" && !strings.HasPrefix(hash, source.ListingPrefix) {
-				revision.Tree.Expect(path)
-			}
-		}
+		revision.Tree.Expect(source.FilesIn(last.Questions)...)
 		return
 	}
 	revision.Tree.Expect(a.Paths...)

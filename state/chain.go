@@ -24,7 +24,7 @@ func (l *Ledger) inscribe(ctx context.Context, base Head, next *Head, record Rec
 	record.Folded = base.Audit.Folded
 	record.Started = record.Started.UTC().Truncate(time.Millisecond)
 	record.Finished = record.Finished.UTC().Truncate(time.Millisecond)
-	newest := Audit{Seq: record.Seq, Verdict: record.Verdict, Finished: record.Finished, Swept: next.Audit.Swept, Ripe: next.Audit.Ripe}
+	newest := Audit{Seq: record.Seq, Verdict: record.Verdict, Finished: record.Finished, Swept: next.Audit.Swept, Oldest: next.Audit.Oldest}
 	dropped := next.Audit.Dropped
 	next.Audit = Audit{}
 	record.Dropped = l.dropped(base, *next, dropped)

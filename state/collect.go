@@ -21,7 +21,7 @@ const (
 // by the store's clock, and none that the head still names. ready is false while
 // the record is too young; then no later record needs to be looked at.
 func Collectable(record Record, head Head, retention time.Duration) (runs []string, ready bool) {
-	if head.Stamp.Now.Sub(record.Finished) <= max(dropDelay, retention) {
+	if !old(record.Finished, head, retention) {
 		return nil, false
 	}
 	named := append(head.Runs(), head.Lease.Run)
@@ -31,6 +31,11 @@ func Collectable(record Record, head Head, retention time.Duration) (runs []stri
 		}
 	}
 	return runs, true
+}
+
+// old says whether what a run dropped that finished then may be collected.
+func old(finished time.Time, head Head, retention time.Duration) bool {
+	return head.Stamp.Now.Sub(finished) > max(dropDelay, retention)
 }
 
 // Collect deletes blobs of runs that nothing needs any more (Collectable), where
@@ -48,7 +53,7 @@ func (t *Tenure) Collect(ctx context.Context, retention time.Duration) (deleted 
 	if err != nil {
 		return 0, fmt.Errorf("collect: %w", err)
 	}
-	if head.Stamp.Now.Before(head.Audit.Ripe) {
+	if oldest := head.Audit.Oldest; !oldest.IsZero() && !old(oldest, head, retention) {
 		return 0, nil
 	}
 	for seq := head.Audit.Swept + 1; seq <= head.Audit.Seq && seq <= head.Audit.Swept+collectAtMost; seq++ {
@@ -62,7 +67,7 @@ func (t *Tenure) Collect(ctx context.Context, retention time.Duration) (deleted 
 			var ready bool
 			if runs, ready = Collectable(record, head, retention); !ready {
 				t.mu.Lock()
-				t.ripe = record.Finished.Add(max(dropDelay, retention))
+				t.oldest = record.Finished
 				t.mu.Unlock()
 				return deleted, nil
 			}

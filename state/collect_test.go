@@ -111,3 +111,30 @@ func TestCollectWaitsForTheTime(t *testing.T) {
 		}
 	})
 }
+
+// A retention that was shortened counts at once.
+func TestCollectAfterTheRetentionWasShortened(t *testing.T) {
+	synced(t, func(t *testing.T, w *world) {
+		deleted := 0
+		for i := range 12 {
+			l := w.open(nil, nil)
+			tenure := w.claim(l, planned(t, l, "web"))
+			retention := 3650 * 24 * time.Hour
+			if i > 2 {
+				retention = 0
+			}
+			n, err := tenure.Collect(t.Context(), retention)
+			if err != nil {
+				t.Fatal(err)
+			}
+			deleted += n
+			if _, _, err := tenure.Settle(t.Context(), record(state.Changed), nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+		if deleted == 0 {
+			t.Error("nothing was collected though the retention is a week now")
+		}
+	})
+}

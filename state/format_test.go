@@ -85,7 +85,7 @@ func sampleHead(record []byte) state.Head {
 		}},
 		Audit: state.Audit{
 			Seq: 41, Hash: sum(record), Inline: record, Verdict: state.Partial, Finished: tide,
-			Folded: &state.Folded{Runs: 1, First: tide, Last: tide}, Dropped: []string{"01JX0000000000000000000000"}, Swept: 12, Ripe: tide,
+			Folded: &state.Folded{Runs: 1, First: tide, Last: tide}, Dropped: []string{"01JX0000000000000000000000"}, Swept: 12, Oldest: tide,
 		},
 	}
 }
@@ -115,7 +115,7 @@ func sampleObservation() state.Observation {
 }
 
 func sampleReads() state.Reads {
-	return state.Reads{Format: 1, Apps: map[string]state.AppReads{"web": {Rest: sum([]byte("rest")), Files: map[string]string{"web/app.yaml": "c0ffee", "web/.gone": ""}}}}
+	return state.Reads{Format: 1, Apps: map[string]state.AppReads{"web": {Rest: sum([]byte("rest")), Questions: []string{"a web/.gone", "f web/app.yaml"}, Answers: sum([]byte("answers"))}}}
 }
 
 // What this version writes is what the museum's newest pieces hold.

@@ -182,9 +182,9 @@ type Audit struct {
 	Dropped []string `json:"dropped,omitempty"`
 	// Swept is the number of the newest record whose Dropped were collected.
 	Swept uint64 `json:"swept,omitempty"`
-	// Ripe is when, by the store's clock, the record after it may be looked at;
-	// zero when that is not known.
-	Ripe time.Time `json:"ripe,omitzero"`
+	// Oldest is when the run of the record after it finished; zero when that is
+	// not known.
+	Oldest time.Time `json:"oldest,omitzero"`
 }
 
 // Open says whether a plan was left open in the head.

@@ -17,9 +17,11 @@ type AppReads struct {
 	// Rest is the digest over everything but the files that the rendering
 	// depended on.
 	Rest string `json:"rest"`
-	// Files maps paths to git's hash of what was read there: see
-	// source.Recorder.Reads.
-	Files map[string]string `json:"files"`
+	// Questions are what was asked of the repository, and Answers is one digest
+	// over what it answered: see source.Questions and source.Answers. The answers
+	// themselves would tell of each file what it holds, of Secrets too.
+	Questions []string `json:"questions"`
+	Answers   string   `json:"answers"`
 }
 
 // Encode gives the bytes to store.

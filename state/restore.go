@@ -184,7 +184,7 @@ func (l *Ledger) restore(ctx context.Context, remains Remains, made Head, record
 		}
 	}
 	base := remains.Head.clone()
-	base.Audit = Audit{Seq: remains.Seq, Hash: remains.sum, Dropped: base.Audit.Dropped, Swept: base.Audit.Swept, Ripe: base.Audit.Ripe, Folded: base.Audit.Folded}
+	base.Audit = Audit{Seq: remains.Seq, Hash: remains.sum, Dropped: base.Audit.Dropped, Swept: base.Audit.Swept, Oldest: base.Audit.Oldest, Folded: base.Audit.Folded}
 	if remains.RolledBack() {
 		base.Audit.Folded = nil // those were counted in a later record
 	}

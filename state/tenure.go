@@ -21,7 +21,7 @@ type Tenure struct {
 	head    Head
 	renewed moment    // just before the last successful write was first sent
 	swept   uint64    // the newest record whose dropped runs were collected
-	ripe    time.Time // when the next such record may be looked at
+	oldest  time.Time // when the run of the next such record finished
 	ended   error     // ErrLost, or that it is settled
 }
 
@@ -192,8 +192,8 @@ func (t *Tenure) Settle(ctx context.Context, record Record, edit func(*Head)) (H
 		}
 		t.mu.Lock()
 		next.Audit.Swept = max(next.Audit.Swept, t.swept)
-		if t.ripe.After(next.Audit.Ripe) {
-			next.Audit.Ripe = t.ripe
+		if t.oldest.After(next.Audit.Oldest) {
+			next.Audit.Oldest = t.oldest
 		}
 		t.mu.Unlock()
 		if written, err = t.ledger.inscribe(ctx, base, &next, record); err != nil {

@@ -23,7 +23,7 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 	})
 	switch {
 	case err == nil:
-		d.options.Applied.add(meta.UID)
+		d.options.Applied.Add(meta.UID)
 		return Outcome{Change: c, Verdict: Created, Meta: meta}
 	case errors.Is(err, ErrConflict):
 		return d.taken(ctx, c, err)
@@ -32,7 +32,7 @@ func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
 		// the request may still be on its way.
 		meta, readErr := d.read(ctx, c)
 		if owner, _, _ := plan.OwnerOf(c.ID, meta, d.work.Ledger); readErr == nil && owner == plan.Ours {
-			d.options.Applied.add(meta.UID)
+			d.options.Applied.Add(meta.UID)
 			return Outcome{Change: c, Verdict: Created, Meta: meta}
 		}
 	}
@@ -60,7 +60,7 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 	}
 	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
 	seen := d.work.Live[c.ID].Meta
-	d.options.Applied.add(c.UID) // before it is sent: the answer may be lost
+	d.options.Applied.Add(c.UID) // before it is sent: the answer may be lost
 	if seen.ClientSideApplied {
 		err := d.retry(ctx, c, seen, &at, func(ctx context.Context) error {
 			meta, err := d.cluster.Migrate(ctx, c.ID, c.Version, at)

@@ -85,7 +85,8 @@ type Applied struct {
 	uids map[string]bool
 }
 
-func (a *Applied) add(uid string) {
+// Add remembers a UID, before it is sent or as soon as it is known.
+func (a *Applied) Add(uid string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.uids == nil {

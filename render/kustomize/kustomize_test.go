@@ -177,12 +177,7 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, e := range report.Inputs {
-		if e.Hash != "" {
-			got = append(got, e.Path)
-		}
-	}
+	got := source.FilesIn(source.Questions(report.Inputs))
 	if diff := cmp.Diff([]string{"app/kustomization.yaml", "base/a.yaml", "base/kustomization.yml"}, got); diff != "" {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}

@@ -109,11 +109,11 @@ func TestReport(t *testing.T) {
 	if diff := cmp.Diff([]string{"app/kustomization.yaml"}, report.Kustomizations); diff != "" {
 		t.Errorf("kustomizations (-want +got):\n%s", diff)
 	}
-	var got []string
-	for _, e := range report.Inputs {
-		got = append(got, e.Path)
+	got := source.Questions(report.Inputs)
+	want := []string{
+		"a .sourceignore", "a .tidemarkignore", "p app", "d app", "a app/.sourceignore", "a app/.tidemarkignore",
+		"f app/a.yaml", "f app/kustomization.yaml",
 	}
-	want := []string{".sourceignore", ".tidemarkignore", "app", "app/.sourceignore", "app/.tidemarkignore", "app/a.yaml", "app/kustomization.yaml"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}

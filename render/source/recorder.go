@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -20,51 +21,80 @@ type Recorder struct {
 	tree *Tree
 
 	mu    sync.Mutex
-	reads map[string]Entry
+	reads map[question]Entry
 }
 
-// NewRecorder makes a Recorder that has read nothing yet.
-func NewRecorder(t *Tree) *Recorder { return &Recorder{tree: t, reads: map[string]Entry{}} }
+// question is one thing that was asked of a path.
+type question struct {
+	about byte
+	path  string
+}
 
-// Resolve is Tree.Resolve. Only a path that is not there is remembered.
+// What is asked of a path.
+const (
+	askFile   = 'f' // what the file holds
+	askList   = 'd' // what is in the directory
+	askPlace  = 'p' // where it is, when all links are followed, and of what mode
+	askAbsent = 'a' // whether it is there; it was not
+)
+
+// NewRecorder makes a Recorder that has read nothing yet.
+func NewRecorder(t *Tree) *Recorder { return &Recorder{tree: t, reads: map[question]Entry{}} }
+
+// Resolve is Tree.Resolve. Where a path leads is remembered, since whoever goes on
+// from there reads by the paths of that place.
 func (r *Recorder) Resolve(name string) (Entry, error) {
 	e, err := r.tree.Resolve(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.remember(Entry{Path: path.Clean(name)})
+	asked := path.Clean(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.remember(askAbsent, Entry{Path: asked})
+	case err == nil:
+		r.remember(askPlace, Entry{Path: asked, Mode: e.Mode, Hash: place(e)})
 	}
 	return e, err
 }
 
 // ReadFile is Tree.ReadFile.
 func (r *Recorder) ReadFile(name string) ([]byte, error) {
-	e, err := r.Resolve(name)
+	e, err := r.find(name)
 	if err != nil {
 		return nil, err
 	}
 	data, err := r.tree.ReadFile(name)
 	if err == nil {
 		e.Path = path.Clean(name)
-		r.remember(e)
+		r.remember(askFile, e)
 	}
 	return data, err
 }
 
 // ReadDir is Tree.ReadDir.
 func (r *Recorder) ReadDir(name string) ([]Entry, error) {
-	if _, err := r.Resolve(name); err != nil {
+	if _, err := r.find(name); err != nil {
 		return nil, err
 	}
 	entries, err := r.tree.ReadDir(name)
 	if err == nil {
-		r.remember(Entry{Path: path.Clean(name), Mode: Directory, Hash: listing(entries)})
+		r.remember(askList, Entry{Path: path.Clean(name), Mode: Directory, Hash: listing(entries)})
 	}
 	return entries, err
 }
 
-func (r *Recorder) remember(e Entry) {
+// find resolves a path whose content is about to be read by that very path: only
+// that it is not there has to be remembered.
+func (r *Recorder) find(name string) (Entry, error) {
+	e, err := r.tree.Resolve(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.remember(askAbsent, Entry{Path: path.Clean(name)})
+	}
+	return e, err
+}
+
+func (r *Recorder) remember(about byte, e Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reads[e.Path] = e
+	r.reads[question{about, e.Path}] = e
 }
 
 // Reads gives what was read, sorted by path. The path of an entry is the one
@@ -72,15 +102,21 @@ func (r *Recorder) remember(e Entry) {
 //   - that of the content, for a file;
 //   - "list:" and a SHA-256 over the names, modes and links in it, for a
 //     directory;
+//   - "at:", the mode and the path where it is when all links are followed, for
+//     what was only looked for;
 //   - empty for what was looked for and is not there.
 func (r *Recorder) Reads() []Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.SortedFunc(maps.Values(r.reads), func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	reads := slices.AppendSeq(make([]Entry, 0, len(r.reads)), maps.Values(r.reads))
+	slices.SortFunc(reads, func(a, b Entry) int { return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Hash, b.Hash)) })
+	return reads
 }
 
-// ListingPrefix begins the hash of a directory that was read.
-const ListingPrefix = "list:"
+const (
+	listingPrefix = "list:"
+	placePrefix   = "at:"
+)
 
 func listing(entries []Entry) string {
 	hash := sha256.New()
@@ -90,29 +126,90 @@ func listing(entries []Entry) string {
 			fmt.Fprintf(hash, "%s\x00", e.Hash)
 		}
 	}
-	return ListingPrefix + hex.EncodeToString(hash.Sum(nil))
+	return listingPrefix + hex.EncodeToString(hash.Sum(nil))
+}
+
+func place(e Entry) string { return fmt.Sprintf("%s%d %s", placePrefix, e.Mode, e.Path) }
+
+// Questions gives what was asked to read something, without the answers, each a
+// letter and a path: "f PATH" for a file, "d" for a directory, "p" for where
+// something is, "a" for what is absent.
+func Questions(reads []Entry) []string {
+	questions := make([]string, 0, len(reads))
+	for _, read := range reads {
+		about := byte(askFile)
+		switch {
+		case read.Hash == "":
+			about = askAbsent
+		case strings.HasPrefix(read.Hash, listingPrefix):
+			about = askList
+		case strings.HasPrefix(read.Hash, placePrefix):
+			about = askPlace
+		}
+		questions = append(questions, string(about)+" "+read.Path)
+	}
+	return questions
+}
+
+// Answers gives one digest over all that was read, in its order. It tells as much
+// about the content of a file as the name of a commit does: nothing to whoever
+// does not know all the rest.
+func Answers(reads []Entry) string {
+	hash := sha256.New()
+	for _, read := range reads {
+		fmt.Fprintf(hash, "%s\x00%s\x00", read.Path, read.Hash)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// FilesIn gives the paths of the files that questions are about.
+func FilesIn(questions []string) []string {
+	var files []string
+	for _, question := range questions {
+		if file, is := strings.CutPrefix(question, string(rune(askFile))+" "); is {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// Answer asks the questions of this tree and gives the digest of the answers, as
+// Answers does. What cannot be answered has an answer that is never given
+// otherwise.
+func (t *Tree) Answer(questions []string) string {
+	reads := make([]Entry, 0, len(questions))
+	for _, question := range questions {
+		about, name, _ := strings.Cut(question, " ")
+		reads = append(reads, Entry{Path: name, Hash: t.answer(about, name)})
+	}
+	return Answers(reads)
+}
+
+const unanswerable = "?"
+
+func (t *Tree) answer(about, name string) string {
+	e, err := t.Resolve(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ""
+	case err != nil:
+		return unanswerable
+	}
+	switch about {
+	case string(rune(askFile)):
+		if e.Mode == File || e.Mode == Executable {
+			return e.Hash
+		}
+	case string(rune(askList)):
+		if entries, err := t.ReadDir(name); err == nil {
+			return listing(entries)
+		}
+	case string(rune(askPlace)):
+		return place(e)
+	}
+	return unanswerable
 }
 
 // Same says whether reading in this tree what was read of another would give
 // the same answers. On any doubt, an error for one, it says no.
-func (t *Tree) Same(reads []Entry) bool {
-	for _, read := range reads {
-		e, err := t.Resolve(read.Path)
-		switch {
-		case read.Hash == "":
-			if !errors.Is(err, fs.ErrNotExist) {
-				return false
-			}
-		case err != nil:
-			return false
-		case strings.HasPrefix(read.Hash, ListingPrefix):
-			entries, err := t.ReadDir(read.Path)
-			if err != nil || listing(entries) != read.Hash {
-				return false
-			}
-		case e.Hash != read.Hash:
-			return false
-		}
-	}
-	return true
-}
+func (t *Tree) Same(reads []Entry) bool { return t.Answer(Questions(reads)) == Answers(reads) }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestRecorder(t *testing.T) {
-	files := sourcetest.Files{"app/a.yaml": "a", "app/b.yaml": "b", "app/link@": "../other/c", "other/c": "c", "other/d": "d"}
+	files := sourcetest.Files{"app/a.yaml": "a", "app/b.yaml": "b", "app/link@": "../other/c", "other/c": "c", "other/d": "d", "current@": "v1", "v1/e": "e", "v2/e": "e"}
 	reads := source.NewRecorder(files.Tree())
 	for _, name := range []string{"app/a.yaml", "app/link", "app/absent"} {
 		_, _ = reads.ReadFile(name)
@@ -19,11 +19,17 @@ func TestRecorder(t *testing.T) {
 	if _, err := reads.ReadDir("app"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := reads.Resolve("current"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reads.ReadFile("v1/e"); err != nil { // where the link leads
+		t.Fatal(err)
+	}
 	var got []string
 	for _, e := range reads.Reads() {
 		got = append(got, e.Path)
 	}
-	if diff := cmp.Diff([]string{"app", "app/a.yaml", "app/absent", "app/link"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"app", "app/a.yaml", "app/absent", "app/link", "current", "v1/e"}, got); diff != "" {
 		t.Errorf("reads (-want +got):\n%s", diff)
 	}
 
@@ -41,6 +47,8 @@ func TestRecorder(t *testing.T) {
 		{"a name in a directory that was listed", func(f sourcetest.Files) { f["app/new"] = "" }, false},
 		{"a file that was absent", func(f sourcetest.Files) { f["app/absent"] = "" }, false},
 		{"a file that is gone", func(f sourcetest.Files) { delete(f, "app/a.yaml") }, false},
+		{"where a link to a directory leads", func(f sourcetest.Files) { f["current@"] = "v2" }, false},
+		{"a link that is a directory now", func(f sourcetest.Files) { delete(f, "current@"); f["current/e"] = "e" }, false},
 		{"everything gone", func(f sourcetest.Files) { clear(f) }, false},
 	}
 	for _, test := range tests {

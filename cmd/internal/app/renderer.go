@@ -112,7 +112,7 @@ func (a appRenderer) render(ctx context.Context, revision source.Revision, serve
 		nondeterministic = string(helm.NondeterministicKeep)
 	}
 	return reconcile.Rendered{
-		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings, Inputs: inputsOf(result), Reads: result.Inputs, Chart: registryChart(spec.Helm.Chart, result.Chart),
+		Set: result.Set, Engine: result.Engine, Warnings: result.Warnings, Inputs: inputsOf(result), Reads: slices.Concat([]source.Entry{}, result.Inputs), Chart: registryChart(spec.Helm.Chart, result.Chart),
 		UsesServer: result.Engine == render.EngineHelm && spec.Helm.KubeVersion == "",
 		Varying:    result.Varying, Nondeterministic: nondeterministic,
 	}, nil

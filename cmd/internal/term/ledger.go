@@ -139,7 +139,7 @@ func doubts(m state.Member) string {
 	if m.Kept {
 		list = append(list, "kept")
 	}
-	if m.Ghost != nil {
+	if m.Ghost != nil && m.UID == "" {
 		list = append(list, "ghost since "+when(*m.Ghost))
 	}
 	if m.Unsettled != nil {
