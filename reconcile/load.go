@@ -140,7 +140,7 @@ func (l *ledger) readObserved(ctx context.Context, r *runner) error {
 		l.seen, err = state.DecodeObservation(data)
 	}
 	switch {
-	case errors.Is(err, state.ErrDamaged):
+	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNewer):
 		r.warn("the last observation cannot be read, everything is looked at closely: " + err.Error())
 		return nil
 	case err != nil:

@@ -23,6 +23,8 @@ type listing struct {
 	// failed holds the kinds whose list did not come, each with the reason:
 	// nothing follows from what is missing there.
 	failed map[object.GroupKind]string
+	// unserved: a kind is not served where it was looked for.
+	unserved bool
 	// down is the first list that the server did not answer.
 	down error
 }
@@ -41,8 +43,8 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 		}
 	}
 	l.lists = r.list(ctx, l, kinds)
-	if l.recalled && len(l.lists.failed) > 0 {
-		// What was recalled may not be so any more.
+	if l.recalled && l.lists.unserved {
+		// What was recalled is not so any more.
 		if err := r.learnKinds(ctx, l); err != nil {
 			l.lists.down = err
 		} else {
@@ -81,6 +83,7 @@ func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind
 			if err != nil {
 				err = within(ctx, err)
 				lists.failed[gk] = err.Error()
+				lists.unserved = lists.unserved || errors.Is(err, apply.ErrNoKind)
 				if code := ExitOf(err); lists.down == nil && (code == ExitUnreachable || code == ExitInterrupted) {
 					lists.down = err
 				}

@@ -1,12 +1,17 @@
 package reconcile_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -182,4 +187,39 @@ func TestWhatAnEarlierRenderingRead(t *testing.T) {
 	if got := web.get(t, "one"); got != "1" {
 		t.Errorf("one = %q, want 1", got)
 	}
+}
+
+// A kind that was recalled and is not served there any more proves nothing: the
+// server is asked what it serves, and for the lists again.
+func TestRecalledKindIsNotServed(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	job := w.open()
+	moved := &moved{Cluster: job.Cluster}
+	job.Cluster = moved
+	counts(t, w.run(job, 0), state.Counts{Unchanged: 2})
+	if !moved.discovered.Load() {
+		t.Error("the server was not asked what it serves")
+	}
+}
+
+// moved serves nothing where it was before it is asked what it serves.
+type moved struct {
+	reconcile.Cluster
+	discovered atomic.Bool
+}
+
+func (m *moved) Discover(ctx context.Context, fresh bool) (plan.Kinds, error) {
+	m.discovered.Store(true)
+	return m.Cluster.Discover(ctx, fresh)
+}
+
+func (m *moved) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+	if !m.discovered.Load() {
+		return nil, apply.ErrNoKind
+	}
+	return m.Cluster.List(ctx, kind, namespace, label, value)
 }

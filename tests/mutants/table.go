@@ -14,8 +14,8 @@ var mutants = []mutant{
 	{
 		safeguard: "write-ahead: the inventory is widened before the first write",
 		file:      "reconcile/claim.go",
-		old:       "		owned[a] = widen(a)\n",
-		new:       "		_, owned[a] = widen(a), a.owned\n",
+		old:       "		owned[a] = widen(l, a)\n",
+		new:       "		_, owned[a] = widen(l, a), a.owned\n",
 		tests:     []string{simulation},
 	},
 	{
