@@ -55,6 +55,27 @@ func TestAGhostThatWasFoundIsTold(t *testing.T) {
 	}
 }
 
+// The late create goes with the object to the app that takes it over.
+func TestAGhostIsHandedOver(t *testing.T) {
+	t.Parallel()
+	web, other := newApp(t, "web"), newApp(t, "other")
+	other.app.Namespace = web.app.Namespace
+	delete(other.files, "namespace.yaml")
+	web.configMap("one", "1")
+	other.configMap("two", "1")
+	w := newWorld(t, web, other)
+	w.sync(0)
+	w.haunt("web", "one", now())
+	delete(web.files, "one.yaml")
+	other.configMap("one", "1")
+	w.sync(0)
+	delete(other.files, "one.yaml")
+	w.sync(0)
+	if diff := cmp.Diff([]string{"ConfigMap one", "ConfigMap two"}, w.ids("other")); diff != "" {
+		t.Errorf("members of the app that pruned it (-want +got):\n%s", diff)
+	}
+}
+
 // haunt writes into the state that a create of an object was never answered.
 func (w *world) haunt(app, name string, since time.Time) {
 	w.t.Helper()
