@@ -68,7 +68,7 @@ func Approve(ctx context.Context, ledger *state.Ledger, a Approval) (state.Recor
 	}
 	_, record, err := tenure.Settle(ctx, state.Record{
 		Trigger: a.Trigger, Actor: a.Actor, Tool: a.Tool, Config: head.Config,
-		Started: began.UTC(), Finished: a.Now().UTC(), Verdict: state.Waiting,
+		Started: began.UTC(), Finished: a.Now().UTC(), Verdict: state.Waiting, Command: "approve",
 		Message: fmt.Sprintf("%s approved the plan %s of the app %s: %s", a.Actor, hash, app, a.Reason),
 		Apps:    []state.AppRecord{{Name: app, Verdict: state.Waiting, PlanHash: hash}},
 	}, func(*state.Head) {})
@@ -100,7 +100,7 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 	newest := map[string]bool{}
 	for _, record := range records {
 		for _, entry := range record.Apps {
-			if entry.PlanHash == "" || record.Verdict == state.Waiting || a.App != "" && entry.Name != a.App {
+			if entry.PlanHash == "" || record.Command != "" || a.App != "" && entry.Name != a.App {
 				continue
 			}
 			matches := strings.HasPrefix(entry.PlanHash, a.Hash)

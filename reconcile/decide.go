@@ -20,11 +20,13 @@ func (r *runner) decide(l *ledger, apps []*app) {
 	}
 	all := gather(l, apps)
 	for _, a := range apps {
+		waits := r.waits(l, a)
 		if a.err != nil || a.untouched {
+			a.plan.Waits = waits
 			continue
 		}
 		a.plan, a.planned = r.make(r.input(l, a, all.others(a), coming)), true
-		a.plan.Engine = a.rendered.Engine
+		a.plan.Engine, a.plan.Waits = a.rendered.Engine, waits
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {
 			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))

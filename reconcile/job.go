@@ -120,6 +120,8 @@ type App struct {
 	// does not exist.
 	CreateNamespace bool
 	NamespaceLabels map[string]string
+	// Suspend: the app is looked at and planned, and not acted on.
+	Suspend bool
 	// SkipValidation leaves out the server's dry run of each change.
 	SkipValidation bool
 }

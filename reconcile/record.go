@@ -65,6 +65,8 @@ func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
 		return state.Refused
 	case has(state.Changed):
 		return state.Changed
+	case has(state.Waiting):
+		return state.Waiting
 	}
 	return state.Unchanged
 }
@@ -111,8 +113,10 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 		return state.Failed, ExitConfig, "the server refuses: " + strings.Join(a.plan.Invalid, "; ")
 	case len(a.plan.Refusals) > 0:
 		return state.Refused, ExitRefused, ""
+	case a.waits():
+		return state.Waiting, ExitOK, a.plan.Waits
 	case a.untouched:
-		return state.Unchanged, ExitOK, ""
+		return state.Unchanged, ExitOK, a.plan.Waits
 	case !a.planned, a.acts() && a.results == nil:
 		return state.Interrupted, ExitInterrupted, "the run ended before this app was applied"
 	}
@@ -138,7 +142,7 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 	case changed:
 		return state.Changed, ExitOK, ""
 	}
-	return state.Unchanged, ExitOK, ""
+	return state.Unchanged, ExitOK, a.plan.Waits
 }
 
 func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {

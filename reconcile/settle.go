@@ -121,6 +121,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		if memo.reads != nil {
 			head.Reads = memo.reads
 		}
+		head.Ended(r.job.Now())
 		l.witness.into(head)
 		for _, end := range ends {
 			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
@@ -251,7 +252,12 @@ func (a *app) moved() bool {
 }
 
 // blocked says whether the app's plan must not be carried out.
-func (a *app) blocked() bool { return len(a.plan.Refusals) > 0 || len(a.plan.Invalid) > 0 }
+func (a *app) blocked() bool {
+	return len(a.plan.Refusals) > 0 || len(a.plan.Invalid) > 0 || a.waits()
+}
+
+// waits says whether there is something to do that may not be done now.
+func (a *app) waits() bool { return a.plan.Waits != "" && a.plan.Acts() }
 
 // succeeded says whether the cluster now holds everything that the app wants.
 func (a *app) succeeded() bool {

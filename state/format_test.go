@@ -41,7 +41,7 @@ func sampleRecord() state.Record {
 	return state.Record{
 		Format: 1, Seq: 41, Previous: sum([]byte("40")), Run: "01JZ0000000000000000000000", Lineage: "4f1c", Epoch: 7,
 		Trigger: "schedule", Actor: "system:serviceaccount:tidemark:tidemark", Tool: "tidemark v1.0.0", Config: sum([]byte("config")),
-		Started: tide, Finished: tide.Add(4 * time.Second), Verdict: state.Partial, Exit: 11, Message: "1 of 2 apps: <failed> & so on",
+		Started: tide, Finished: tide.Add(4 * time.Second), Verdict: state.Partial, Exit: 11, Command: "suspend", Message: "1 of 2 apps: <failed> & so on",
 		Interrupted: []string{"01JY0000000000000000000000"},
 		Apps: []state.AppRecord{{
 			Name: "web", Verdict: state.Partial, Message: "not healthy in time",
@@ -72,7 +72,7 @@ func sampleHead(record []byte) state.Head {
 			Run: "01JZ0000000000000000000000", Holder: "tidemark-29", TTL: state.Duration(time.Minute), Renewed: tide, Free: true,
 			Interrupted: []string{"01JY0000000000000000000000"},
 		},
-		Observed: ref("observed"), Reads: ref("reads"),
+		Observed: ref("observed"), Reads: ref("reads"), Freeze: &state.Suspension{Reason: "sales", Actor: "bob", Since: tide},
 		Apps: map[string]state.App{"web": {
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Commit: "c0ffee"},
 			Chart:    &state.Chart{Name: "web", Version: "1.2.3"},
@@ -81,6 +81,7 @@ func sampleHead(record []byte) state.Head {
 			NewCluster: true,
 			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide},
 			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Reason: "incident 7", Actor: "eve", Since: tide},
+			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},
 		}},
 		Audit: state.Audit{

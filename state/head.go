@@ -43,10 +43,12 @@ type Head struct {
 	Lease     Lease  `json:"lease"`
 	// Observed is the ledger's Observation and Reads its Reads, nil when there is
 	// none.
-	Observed *Ref           `json:"observed"`
-	Reads    *Ref           `json:"reads,omitempty"`
-	Apps     map[string]App `json:"apps"`
-	Audit    Audit          `json:"audit"`
+	Observed *Ref `json:"observed"`
+	Reads    *Ref `json:"reads,omitempty"`
+	// Freeze suspends every app, nil when none does.
+	Freeze *Suspension    `json:"freeze,omitempty"`
+	Apps   map[string]App `json:"apps"`
+	Audit  Audit          `json:"audit"`
 	// Sum is the SHA-256 over the head's bytes with this field empty.
 	Sum string `json:"sum"`
 
@@ -93,6 +95,8 @@ type App struct {
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`
 	Approval   *Approval   `json:"approval,omitempty"`
+	// Suspend keeps runs from acting on the app.
+	Suspend *Suspension `json:"suspend,omitempty"`
 }
 
 // Committed names a configuration that stands in a repository, so that a run at

@@ -30,6 +30,9 @@ type Record struct {
 	Finished time.Time `json:"finished"`
 	Verdict  Verdict   `json:"verdict"`
 	Exit     int       `json:"exit"`
+	// Command is what a person asked of the ledger (approve, suspend, resume, …);
+	// empty for a run.
+	Command string `json:"command,omitempty"`
 	// Message says in a sentence what went wrong, empty when nothing did.
 	Message string `json:"message,omitempty"`
 	// Interrupted are the runs taken over from, oldest first; more than one when

@@ -81,7 +81,7 @@ func (l *Ledger) revise(base Head, edit func(*Head)) (Head, error) {
 	kept.Format, kept.Seq, kept.Nonce, kept.Stamp = Format, base.Seq+1, nonce, Stamp{}
 	kept.Cluster, kept.Config, kept.Committed = next.Cluster, next.Config, next.Committed
 	kept.Observed, kept.Reads, kept.Apps = next.Observed, next.Reads, next.Apps
-	kept.Heard, kept.Witnessed = next.Heard, next.Witnessed
+	kept.Heard, kept.Witnessed, kept.Freeze = next.Heard, next.Witnessed, next.Freeze
 	if kept.Apps == nil {
 		kept.Apps = map[string]App{}
 	}

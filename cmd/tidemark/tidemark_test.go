@@ -73,6 +73,8 @@ func TestHelp(t *testing.T) {
 		{"audit", "verify", "--help"},
 		{"detach", "--help"},
 		{"unlock", "--help"},
+		{"suspend", "--help"},
+		{"resume", "--help"},
 		{"doctor", "--help"},
 		{"state", "--help"},
 		{"state", "show", "--help"},

@@ -127,6 +127,9 @@ type Plan struct {
 	Unchanged int      `json:"unchanged"`
 	// Approved: a guard asked for approval, and this very plan has it.
 	Approved bool `json:"approved,omitempty"`
+	// Waits says why the plan is not carried out now although nothing is wrong
+	// with it; empty when it may be. It is no part of the hash.
+	Waits string `json:"waits,omitempty"`
 	// Hash names the plan for approval: see Plan.Sign.
 	Hash string `json:"hash"`
 }

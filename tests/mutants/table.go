@@ -271,6 +271,13 @@ var mutants = []mutant{
 		tests:     []string{simulation},
 	},
 	{
+		safeguard: "what is suspended is not acted on",
+		file:      "reconcile/settle.go",
+		old:       "len(a.plan.Invalid) > 0 || a.waits()",
+		new:       "len(a.plan.Invalid) > 0",
+		tests:     []string{running},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",

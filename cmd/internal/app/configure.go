@@ -30,7 +30,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
 			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
-			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
+			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none", Suspend: *a.Suspend,
 		})
 	}
 	return wired, nil

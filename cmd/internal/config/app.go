@@ -69,6 +69,8 @@ type Policy struct {
 	Prune *bool `json:"prune,omitempty"`
 	// Propagation of deletes. Default background.
 	Propagation string `json:"propagation,omitempty" oneof:"background foreground orphan"`
+	// Suspend looks at the app and plans, and does not act on it. Default false.
+	Suspend *bool `json:"suspend,omitempty"`
 	// Validate each change by a dry run on the server before the first write
 	// (server), or leave it out (none). Default server.
 	Validate string `json:"validate,omitempty" oneof:"server none"`
@@ -100,6 +102,7 @@ func (a App) withDefaults(d Defaults) App {
 	a.Drift = or(a.Drift, d.Drift, "correct")
 	a.Prune = or(a.Prune, d.Prune, new(true))
 	a.Propagation = or(a.Propagation, d.Propagation, "background")
+	a.Suspend = or(a.Suspend, d.Suspend, new(false))
 	a.Validate = or(a.Validate, d.Validate, "server")
 	return a
 }

@@ -40,11 +40,11 @@ func (l Ledger) Text(style Style) string {
 	p.table(rows)
 	p.line("")
 	if !l.Members {
-		p.holdings(l.Holdings)
+		p.holdings(l.Holdings, l.Now)
 	}
 	for _, holding := range l.Holdings {
 		if l.Members {
-			p.members(holding)
+			p.members(holding, l.Now)
 		}
 		if holding.Err != nil {
 			p.line("%s %s", p.Paint.as(red, "damaged:"), Escape(holding.Err.Error()))
@@ -77,7 +77,7 @@ func (l Ledger) lease() string {
 
 const unreadable = "the inventory cannot be read"
 
-func (p *page) holdings(holdings []reconcile.Holding) {
+func (p *page) holdings(holdings []reconcile.Holding, now time.Time) {
 	rows := [][]string{{"APP", "REVISION", "OBJECTS", "OF THEM", ""}}
 	for _, h := range holdings {
 		t := h.Tally()
@@ -85,7 +85,7 @@ func (p *page) holdings(holdings []reconcile.Holding) {
 		if h.Err != nil {
 			objects, which = "?", unreadable
 		}
-		rows = append(rows, []string{h.Name, revisionOf(h.App), objects, which, notes(h.App)})
+		rows = append(rows, []string{h.Name, revisionOf(h.App), objects, which, notes(h.App, now)})
 	}
 	if len(holdings) == 0 {
 		p.line("no apps")
@@ -114,13 +114,13 @@ func revisionOf(app state.App) string {
 	return or(strings.Join(parts, ", "), "-")
 }
 
-func (p *page) members(h reconcile.Holding) {
+func (p *page) members(h reconcile.Holding, now time.Time) {
 	which := or(tally(h.Tally()), "no objects")
 	if h.Err != nil {
 		which = unreadable
 	}
 	p.line("%s  %s", p.Paint.as(bold, Escape(h.Name)), p.Paint.as(dim, which))
-	if text := notes(h.App); text != "" {
+	if text := notes(h.App, now); text != "" {
 		p.line("%s", Escape(text))
 	}
 	if len(h.Members) == 0 {

@@ -116,6 +116,9 @@ func (p *page) plan(one plan.Plan) {
 	if approvable {
 		p.approve(one.Hash)
 	}
+	if one.Waits != "" {
+		p.line("  %s %s", p.Paint.as(yellow, "waits:"), Escape(one.Waits))
+	}
 	if one.Approved {
 		p.line("  %s", p.Paint.as(green, "approved: the next sync carries this plan out"))
 	}

@@ -65,8 +65,12 @@ func moved(app state.AppRecord) string {
 
 // appTrouble shows what stood in the way of an app.
 func (p *page) appTrouble(app state.AppRecord) {
+	color := red
+	if app.Verdict == state.Waiting || app.Verdict == state.Unchanged {
+		color = yellow
+	}
 	for _, line := range lines(app.Message) {
-		p.line("  %s", p.Paint.as(red, Escape(line)))
+		p.line("  %s", p.Paint.as(color, Escape(line)))
 	}
 	listed, left := p.limited(len(app.Refusals))
 	for _, r := range app.Refusals[:listed] {

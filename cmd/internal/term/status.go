@@ -29,6 +29,9 @@ func (s Status) Text(style Style) string {
 	}
 	p.apps(s)
 	p.waiting(s)
+	if s.Head.Freeze.Holds(s.Now) {
+		p.line("%s %s", p.Paint.as(yellow, "frozen:"), Escape(suspended(s.Head.Freeze)))
+	}
 	lease := s.Head.Lease
 	switch {
 	case !lease.Free:
@@ -53,7 +56,7 @@ func (p *page) apps(s Status) {
 	rows := [][]string{{"APP", "REVISION", "LAST RUN", "HEALTH", ""}}
 	for _, name := range slices.Sorted(maps.Keys(s.Head.Apps)) {
 		app := s.Head.Apps[name]
-		rows = append(rows, []string{name, applied(app), string(last[name].Verdict), app.Health, notes(app)})
+		rows = append(rows, []string{name, applied(app), string(last[name].Verdict), app.Health, notes(app, s.Now)})
 	}
 	p.table(rows)
 }
@@ -62,13 +65,16 @@ func applied(app state.App) string {
 	return wanted(state.AppRecord{Revision: app.Revision, Chart: app.Chart})
 }
 
-func notes(app state.App) string {
+func notes(app state.App, now time.Time) string {
 	var list []string
 	if app.Plan != nil {
 		list = append(list, "plan open")
 	}
 	if app.NewCluster {
 		list = append(list, "new cluster: nothing is pruned yet")
+	}
+	if app.Suspend.Holds(now) {
+		list = append(list, "suspended: "+suspended(app.Suspend))
 	}
 	if app.Pin != nil {
 		list = append(list, "pinned: "+app.Pin.Reason)
@@ -82,13 +88,22 @@ func notes(app state.App) string {
 	return strings.Join(list, "; ")
 }
 
-// last gives the newest word on each app. The record of an approval says nothing
-// of how the app is.
+// suspended says who suspended, for how long and why.
+func suspended(s *state.Suspension) string {
+	until := ""
+	if !s.Until.IsZero() {
+		until = ", until " + when(s.Until)
+	}
+	return "by " + s.Actor + until + ": " + s.Reason
+}
+
+// last gives the newest word on each app. The record of a command says nothing of
+// how the app is.
 func (s Status) last() map[string]state.AppRecord {
 	last := map[string]state.AppRecord{}
 	for _, r := range s.Records {
 		for _, app := range r.Apps {
-			if _, known := last[app.Name]; !known && app.Verdict != state.Waiting {
+			if _, known := last[app.Name]; !known && r.Command == "" {
 				last[app.Name] = app
 			}
 		}

@@ -196,7 +196,7 @@ func TestStatus(t *testing.T) {
 			"db":  {Approval: &state.Approval{Actor: "me", Reason: "because", PlanHash: "other"}, Pin: &state.Pin{Reason: "incident"}},
 		},
 	}
-	golden(t, "status.txt", term.Status{Head: head, Records: []state.Record{{Apps: []state.AppRecord{{Name: "db", Verdict: state.Waiting}}}, newest}, Now: now}.Text(term.Style{}))
+	golden(t, "status.txt", term.Status{Head: head, Records: []state.Record{{Command: "approve", Apps: []state.AppRecord{{Name: "db", Verdict: state.Waiting}}}, newest}, Now: now}.Text(term.Style{}))
 	golden(t, "history.txt", term.History([]state.Record{newest, {Seq: 41, Finished: now, Verdict: state.Unchanged, Folded: &state.Folded{Runs: 3}}}, term.Style{}))
 	if got, want := (term.Status{}).Text(term.Style{}), "no run yet\n"; got != want {
 		t.Errorf("status of an empty ledger: got %q, want %q", got, want)
