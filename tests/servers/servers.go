@@ -1,5 +1,5 @@
-// Package servers starts the real servers that Tidemark is tested and shown against: a Kubernetes control plane, git
-// over HTTP and SSH, S3, GCS, and a proxy that breaks the way to any of them on demand.
+// Package servers starts the real servers that Tidemark is tested and shown against: a Kubernetes control plane,
+// nodes that are played, git over HTTP and SSH, S3, GCS, and a proxy that breaks the way to any of them on demand.
 //
 // Each is started by one function that takes a folder for its data and its log, answers when the server is ready, and
 // leaves it running until Stop; the context bounds the start only. All listen on 127.0.0.1, on free ports. Where the

@@ -8,7 +8,8 @@
 //	└── servers/
 //	    ├── kubernetes-v1.37.2-linux-amd64-<hash of tests/controlplane>/   kube-apiserver, etcd, …
 //	    ├── versitygw-v1.8.0-linux-amd64/                                   versitygw
-//	    └── fake-gcs-server-v1.56.1-linux-amd64/                            fake-gcs-server
+//	    ├── fake-gcs-server-v1.56.1-linux-amd64/                            fake-gcs-server
+//	    └── kwok-v0.8.0-linux-amd64/                                        kwok
 package assets
 
 import (
@@ -133,6 +134,11 @@ func S3() (Bundle, error) {
 // GCS is fake-gcs-server, an emulator of Google's object storage.
 func GCS() (Bundle, error) {
 	return module("gcs", "v1.56.1", "github.com/fsouza/fake-gcs-server", "fake-gcs-server")
+}
+
+// Nodes is kwok, which plays the kubelets of nodes that are not there.
+func Nodes() (Bundle, error) {
+	return module("nodes", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok", "kwok")
 }
 
 func module(name, version, pkg, program string) (Bundle, error) {

@@ -1,6 +1,6 @@
 // Command install builds the real servers that Tidemark's tests and demo run against, and shows how far it is:
 //
-//	go run ./tests/servers/install [apiserver] [controlplane] [s3] [gcs] [ssh]
+//	go run ./tests/servers/install [apiserver] [controlplane] [s3] [gcs] [nodes] [ssh]
 //
 // With no argument it installs all of them; apiserver is the part of controlplane that takes less time. What is there already costs nothing, and two of these commands may run at
 // the same time. Package assets says where the programs go; ssh is the system's own sshd, from the distribution's package.
@@ -16,7 +16,7 @@ import (
 func main() {
 	names := os.Args[1:]
 	if len(names) == 0 {
-		names = []string{"controlplane", "s3", "gcs", "ssh"}
+		names = []string{"controlplane", "s3", "gcs", "nodes", "ssh"}
 	}
 	for _, name := range names {
 		if err := install(name); err != nil {
@@ -37,10 +37,12 @@ func install(name string) error {
 		find = assets.S3
 	case "gcs":
 		find = assets.GCS
+	case "nodes":
+		find = assets.Nodes
 	case "ssh":
 		return installSSHD()
 	default:
-		return fmt.Errorf("unknown; it is one of apiserver, controlplane, s3, gcs, ssh")
+		return fmt.Errorf("unknown; it is one of apiserver, controlplane, s3, gcs, nodes, ssh")
 	}
 	bundle, err := find()
 	if err != nil {
