@@ -26,7 +26,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 			continue
 		}
 		a.plan, a.planned = r.make(r.input(l, a, all.others(a), coming)), true
-		a.plan.Engine, a.plan.Waits = a.rendered.Engine, waits
+		a.plan.Engine, a.plan.Waits = a.rendered.Engine, join(waits, r.outside(a))
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {
 			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))

@@ -18,6 +18,7 @@ import (
 
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/cluster"
+	"tidemark.dev/tidemark/reconcile/window"
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
@@ -59,6 +60,7 @@ type world struct {
 	ttl   time.Duration
 
 	deferTimeout  time.Duration
+	windows       []window.Window
 	foldUnchanged bool
 	// user is who the runs are; empty is one who may do everything.
 	user string
@@ -193,7 +195,7 @@ func (w *world) open() reconcile.Job {
 	}
 	job.Trigger, job.Actor, job.Tool = "cli", "tester", "tidemark test"
 	job.Configure = func(context.Context, *reconcile.Committed) (reconcile.Config, error) {
-		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout, FoldUnchanged: w.foldUnchanged}
+		config := reconcile.Config{Digest: "config", DeferTimeout: w.deferTimeout, FoldUnchanged: w.foldUnchanged, Windows: w.windows}
 		for _, a := range w.apps {
 			app := a.app
 			app.Source, app.Renderer = a, a

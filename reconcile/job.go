@@ -6,6 +6,7 @@ import (
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/reconcile/window"
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
@@ -100,6 +101,8 @@ type Config struct {
 	Retention time.Duration
 	// FoldUnchanged: records of unchanged runs are folded into one an hour.
 	FoldUnchanged bool
+	// Windows say when apps may be acted on.
+	Windows []window.Window
 	// DeferTimeout bounds the wait for kinds that an operator has yet to
 	// install; 0 retries once and does not wait.
 	DeferTimeout time.Duration

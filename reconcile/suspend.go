@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/tidemark/reconcile/window"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -183,6 +184,23 @@ func (r *runner) waits(l *ledger, a *app) string {
 		why = append(why, "the configuration suspends the app")
 	}
 	return strings.Join(why, "; ")
+}
+
+// outside says which windows keep an app that has something to do from being
+// acted on now.
+func (r *runner) outside(a *app) string {
+	if !a.plan.Acts() {
+		return ""
+	}
+	manual := r.job.Trigger == "manual" || r.job.Trigger == "cli"
+	verdict := window.Judge(r.config.Windows, a.Name, manual, r.job.Now())
+	if verdict.Open {
+		return ""
+	}
+	if verdict.Next.IsZero() {
+		return verdict.Why
+	}
+	return verdict.Why + "; next " + verdict.Next.UTC().Format(time.RFC3339)
 }
 
 func suspendedBy(s *state.Suspension) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/window"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -151,4 +152,32 @@ func (w *world) verdicts(report reconcile.Report, want ...string) {
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		w.t.Fatalf("verdicts = %v, want %v\n%s", got, want, show(report))
 	}
+}
+
+// Outside of its windows an app waits, and the record says until when.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	shop, other := newApp(t, "shop"), newApp(t, "other")
+	shop.configMap("one", "x")
+	other.configMap("one", "x")
+	w := newWorld(t, shop, other)
+	nights, err := window.New(window.Spec{Kind: window.Allow, Schedule: "0 22 * * *", Duration: time.Hour, TimeZone: "Europe/Berlin", Apps: []string{"shop"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.windows = []window.Window{nights}
+	at := func(hour int) { w.job.Now = func() time.Time { return time.Date(2026, 7, 1, hour, 0, 0, 0, time.UTC) } }
+	at(12)
+	report := w.sync(0)
+	w.verdicts(report, "waiting", "changed")
+	want := `it is outside of the windows that allow it: allow "0 22 * * *" for 1h0m0s (Europe/Berlin); next 2026-07-01T20:00:00Z`
+	if got := report.Record.Apps[0].Message; got != want {
+		t.Errorf("message = %q, want %q", got, want)
+	}
+	at(20)
+	w.verdicts(w.sync(0), "changed", "unchanged")
+	at(21)
+	w.verdicts(w.sync(0), "unchanged", "unchanged") // with nothing to do there is nothing to wait for
+	shop.configMap("one", "y")
+	w.verdicts(w.sync(0), "waiting", "unchanged")
 }

@@ -278,6 +278,13 @@ var mutants = []mutant{
 		tests:     []string{running},
 	},
 	{
+		safeguard: "a window that denies wins over one that allows",
+		file:      "reconcile/window/window.go",
+		old:       "	case len(denying) > 0:\n",
+		new:       "	case len(denying) > 0 && !allowed:\n",
+		tests:     []string{"./reconcile/window"},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",

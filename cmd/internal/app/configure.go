@@ -26,6 +26,13 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		Digest: c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
 		Retention: duration(c.Audit.Retention),
 	}
+	for _, w := range c.SyncWindows {
+		opens, err := w.Window()
+		if err != nil {
+			return reconcile.Config{}, err // It was checked.
+		}
+		wired.Windows = append(wired.Windows, opens)
+	}
 	for _, a := range c.Apps {
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,

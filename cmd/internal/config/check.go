@@ -40,6 +40,7 @@ func (c check) all() {
 	c.policy("defaults", c.config.Defaults.Policy)
 	c.namespace("defaults.namespace", c.config.Defaults.Namespace)
 	c.apps()
+	c.syncWindows()
 }
 
 // committed refuses what only the operator may say.

@@ -47,6 +47,8 @@ type Config struct {
 	// Apps are what is brought to the cluster. An app that leaves this list is
 	// reported and left alone.
 	Apps []App `json:"apps" required:"true"`
+	// SyncWindows say when runs may act. Default: always.
+	SyncWindows []SyncWindow `json:"syncWindows,omitempty"`
 	// Audit says which runs leave a record of their own.
 	Audit Audit `json:"audit,omitzero"`
 	// LeaseTTL is how long the lease of a run that died is honoured; at least

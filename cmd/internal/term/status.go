@@ -115,6 +115,9 @@ func (s Status) last() map[string]state.AppRecord {
 func (p *page) waiting(s Status) {
 	last := s.last()
 	for _, name := range slices.Sorted(maps.Keys(last)) {
+		if last[name].Verdict == state.Waiting {
+			p.line("%s %s: %s", p.Paint.as(yellow, "waits:"), Escape(name), Escape(last[name].Message))
+		}
 		for _, r := range last[name].Refusals {
 			if approval := s.Head.Apps[name].Approval; r.PlanHash == "" || approval != nil && approval.PlanHash == r.PlanHash {
 				continue
