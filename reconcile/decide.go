@@ -25,7 +25,11 @@ func (r *runner) decide(l *ledger, apps []*app) {
 			a.plan.Waits = waits
 			continue
 		}
-		a.plan, a.planned = r.make(r.input(l, a, all.others(a), coming)), true
+		in := r.input(l, a, all.others(a), coming)
+		if a.err = in.CheckOrder(); a.err != nil {
+			continue
+		}
+		a.plan, a.planned = r.make(in), true
 		a.plan.Engine, a.plan.Waits = a.rendered.Engine, join(waits, r.outside(a))
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"slices"
+
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
 )
@@ -56,7 +58,7 @@ func (w *wishes) others(self *app) plan.Others {
 		}
 	}
 	holders := w.ledger.holders()
-	for _, id := range wanted(self) {
+	for _, id := range slices.Concat(wanted(self), plan.Dependencies(self.want)) {
 		if holder, owned := holders[id]; owned && holder.App != self.Name {
 			o.Owns[id] = holder
 		}

@@ -1,5 +1,5 @@
 // Package apply carries a plan out: in the plan's order, side by side within a
-// phase, with the preconditions that the plan was made on.
+// level, with the preconditions that the plan was made on.
 //
 // Laws: acting never decides: an object that is not as the plan saw it is left
 // to the next run. Every request to an existing object names its UID and
@@ -47,6 +47,10 @@ type Options struct {
 	// applied, and before anything else is; it may wait. nil is nothing. A plan of
 	// nothing else does not call it.
 	Founded func()
+	// Healthy waits until objects are healthy, for as long as it may, and gives
+	// those that are not. It is asked before a wave that has others before it, and
+	// before what depends on other objects. nil takes every object for healthy.
+	Healthy func(ctx context.Context, ids []object.ID) map[object.ID]Unhealthy
 	// Applied is shared by all apps of a run. Required.
 	Applied *Applied
 	// Progress is told of each outcome; nil tells nobody. It is called from
@@ -75,51 +79,19 @@ const (
 // Do carries the work out and gives what became of each change. It never
 // fails as a whole: what could not be done is in the outcomes.
 func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result {
-	d := doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want)}
+	d := &doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want)}
+	way := course{doer: d, healthy: map[object.ID]bool{}}
 	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
 	founded := options.Founded == nil
-	for _, phase := range phases(work.Plan.Changes) {
-		if !founded && !work.Plan.Changes[phase.from].Founds() {
+	for _, level := range levels(work.Plan.Changes) {
+		changes, outcomes := work.Plan.Changes[level.from:level.to], result.Outcomes[level.from:level.to]
+		if !founded && !changes[0].Founds() {
 			founded = true
 			options.Founded()
 		}
-		hold := ""
-		if work.Plan.Changes[phase.from].Action == plan.Prune {
-			hold = undone(result.Outcomes[:phase.from])
-		}
-		d.phase(ctx, work.Plan.Changes[phase.from:phase.to], result.Outcomes[phase.from:phase.to], hold)
+		d.level(ctx, changes, outcomes, way.hold(ctx, changes, result.Outcomes[:level.from]))
 	}
 	return result
-}
-
-// undone says why nothing more may be pruned: something that comes before did
-// not succeed. It is empty when everything did.
-func undone(outcomes []Outcome) string {
-	for _, o := range outcomes {
-		switch {
-		case o.Verdict.Done():
-		case o.Change.Action == plan.Prune:
-			return "what is to be pruned first could not be"
-		default:
-			return "not everything of the app could be applied"
-		}
-	}
-	return ""
-}
-
-type span struct{ from, to int }
-
-// phases cuts the changes where the kind's phase, or applying, ends.
-func phases(changes []plan.Change) []span {
-	var spans []span
-	for i, c := range changes {
-		if i == 0 || plan.Phase(c.ID.GroupKind()) != plan.Phase(changes[i-1].ID.GroupKind()) ||
-			(c.Action == plan.Prune) != (changes[i-1].Action == plan.Prune) {
-			spans = append(spans, span{i, i})
-		}
-		spans[len(spans)-1].to = i + 1
-	}
-	return spans
 }
 
 type doer struct {
@@ -130,15 +102,15 @@ type doer struct {
 	redefined map[object.GroupKind]bool
 }
 
-// phase carries out changes[i] into outcomes[i], side by side; or none of them,
-// when hold says why.
-func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold string) {
+// level carries out changes[i] into outcomes[i], side by side, but for those of
+// which hold says why not.
+func (d *doer) level(ctx context.Context, changes []plan.Change, outcomes []Outcome, hold func(plan.Change) string) {
 	var group errgroup.Group
 	group.SetLimit(d.options.width())
 	for i, change := range changes {
 		group.Go(func() error {
-			outcome := Outcome{Change: change, Verdict: Held, Message: hold}
-			if hold == "" {
+			outcome := Outcome{Change: change, Verdict: Held, Message: hold(change)}
+			if outcome.Message == "" || !change.Action.Writes() {
 				outcome = d.change(ctx, change)
 			}
 			outcomes[i] = outcome
@@ -152,7 +124,7 @@ func (d *doer) phase(ctx context.Context, changes []plan.Change, outcomes []Outc
 	d.establish(ctx, changes, outcomes)
 }
 
-// establish waits until the definitions of a phase are served, since what comes
+// establish waits until the definitions of a level are served, since what comes
 // after may be of their kinds. One that is not in time has failed.
 func (d *doer) establish(ctx context.Context, changes []plan.Change, outcomes []Outcome) {
 	var names []string

@@ -32,7 +32,8 @@ const (
 	Unknown Verdict = "unknown"
 	// Unsent: the run ended before the request was sent.
 	Unsent Verdict = "unsent"
-	// Held: prunes wait until every apply of the app succeeded.
+	// Held: what must come first is not done: of a prune, every apply of the app; of
+	// a wave, those before it; of what depends on others, those.
 	Held Verdict = "held"
 )
 

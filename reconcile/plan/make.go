@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,6 +90,11 @@ func Make(in Input) Plan {
 		if _, wanted := in.Want.Get(member.ID); !wanted {
 			p.leave(in, member, uids)
 		}
+	}
+	places := in.places()
+	for i, c := range p.Changes {
+		at := places[c.ID]
+		p.Changes[i].Wave, p.Changes[i].Step, p.Changes[i].Needs = at.wave, at.step, at.needs
 	}
 	slices.SortStableFunc(p.Changes, order)
 	p = p.Sign()
@@ -366,25 +370,4 @@ func (p *Plan) leave(in Input, member state.Member, uids map[string]bool) {
 func systemNamespace(id object.ID) bool {
 	return id.GroupKind() == object.GroupKind{Kind: "Namespace"} &&
 		slices.Contains([]string{"kube-system", "kube-public", "kube-node-lease", "default"}, id.Name)
-}
-
-// order sorts the changes as they are carried out: applies by phase, then
-// prunes in reverse, then what only the inventory learns of.
-func order(a, b Change) int {
-	group := func(c Change) int {
-		switch c.Action {
-		case Create, Update, Adopt, Report, Defer, Fence:
-			return 0
-		case Prune:
-			return 1
-		case HandOver, Keep, Forget:
-			return 2
-		}
-		return 3
-	}
-	phase := cmp.Compare(Phase(a.ID.GroupKind()), Phase(b.ID.GroupKind()))
-	if group(a) == 1 {
-		phase = -phase
-	}
-	return cmp.Or(cmp.Compare(group(a), group(b)), phase, a.ID.Compare(b.ID))
 }

@@ -98,6 +98,15 @@ type Change struct {
 	Origin state.Origin `json:"origin,omitempty"`
 	// To names the app that an object is handed over to.
 	To string `json:"to,omitempty"`
+	// Wave is the object's sync wave. The next one begins when everything of the
+	// one before is applied and healthy; prunes go the other way round.
+	Wave int `json:"wave,omitempty"`
+	// Step counts the objects of the wave that come before it, one after the
+	// other, because of Needs.
+	Step int `json:"step,omitempty"`
+	// Needs are the objects that it depends on by annotation: it is applied when
+	// they are, and are healthy.
+	Needs []object.ID `json:"needs,omitempty"`
 }
 
 // Refusal says why a plan must not be carried out.

@@ -153,10 +153,17 @@ var mutants = []mutant{
 	},
 	{
 		safeguard: "prunes wait until every apply succeeded",
-		file:      "reconcile/apply/do.go",
-		old:       "			hold = undone(result.Outcomes[:phase.from])\n",
-		new:       "			_ = undone(result.Outcomes[:phase.from])\n",
+		file:      "reconcile/apply/course.go",
+		old:       "		why := undone(done)\n",
+		new:       "		why := undone(nil)\n",
 		tests:     []string{acting, simulation},
+	},
+	{
+		safeguard: "a wave begins when the ones before ended well",
+		file:      "reconcile/apply/course.go",
+		old:       "		if o.Change.Wave < wave && !o.Verdict.Done() {",
+		new:       "		if o.Change.Wave < wave && o.Verdict == \"\" {",
+		tests:     []string{acting},
 	},
 	{
 		safeguard: "what this run applied is never deleted",
