@@ -23,6 +23,11 @@ import (
 type app struct {
 	App
 	err error
+	// left: the configuration does not want the app any more. Such an app wants
+	// nothing, and has neither source nor renderer.
+	left plan.Left
+	// removal is the hash of the plan that would delete all of it.
+	removal string
 
 	// configure
 	prior state.App
@@ -85,19 +90,22 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 	known := map[string]bool{}
 	for _, a := range config.Apps {
 		known[a.Name] = true
-		if len(r.job.Only) == 0 || slices.Contains(r.job.Only, a.Name) {
-			apps = append(apps, &app{App: a})
+		if len(r.job.Only) > 0 && !slices.Contains(r.job.Only, a.Name) {
+			continue
 		}
+		if a.Absent {
+			apps = append(apps, l.removed(a)...)
+			continue
+		}
+		apps = append(apps, &app{App: a})
 	}
 	for _, name := range r.job.Only {
 		if !known[name] {
 			return nil, fmt.Errorf("configure: there is no app %q; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(l.head.Apps)) {
-		if !known[name] && len(r.job.Only) == 0 && !config.Partial {
-			r.warn(fmt.Sprintf("the app %s left the configuration: its objects stay as they are", name))
-		}
+	if len(r.job.Only) == 0 && !config.Partial {
+		apps = append(apps, r.departed(l, known)...)
 	}
 	return apps, r.inventories(ctx, l, apps)
 }

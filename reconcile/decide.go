@@ -29,7 +29,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 		if a.err = in.CheckOrder(); a.err != nil {
 			continue
 		}
-		a.plan, a.planned = r.make(in), true
+		a.plan, a.planned = r.planFor(a, in), true
 		a.plan.Engine, a.plan.Waits = a.rendered.Engine, join(waits, r.outside(a))
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
 		if a.plan.Approved {
@@ -42,11 +42,19 @@ func (r *runner) decide(l *ledger, apps []*app) {
 	r.checkConfirmed(apps)
 }
 
+// planFor plans for an app of the configuration, or for one that left it.
+func (r *runner) planFor(a *app, in plan.Input) plan.Plan {
+	if a.left != plan.NotLeft {
+		return r.makeLeft(a, in)
+	}
+	return r.make(in)
+}
+
 // make plans; a plan that is confirmed by the beginning of its hash is approved.
 func (r *runner) make(in plan.Input) plan.Plan {
 	p := plan.Make(in)
 	if _, confirmed := r.confirmed(p.Hash); confirmed {
-		in.Approved[p.Hash] = true
+		in.Approved[p.Hash] = true // in.Approved is this plan's own
 		p = plan.Make(in)
 	}
 	return p
@@ -98,6 +106,14 @@ func (r *runner) approvalOf(a *app) string {
 	return fmt.Sprintf("%s approved the plan %s: %s", a.prior.Approval.Actor, a.plan.Hash, a.prior.Approval.Reason)
 }
 
+// content is the digest of everything that the app's set was rendered from.
+func (a *app) content() string {
+	if a.Renderer == nil {
+		return ""
+	}
+	return digestOf(a.rendered.Inputs, a.Renderer.Digest())
+}
+
 func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.GroupKind]bool) plan.Input {
 	self := map[object.ID]bool{}
 	for _, id := range r.job.Self {
@@ -108,7 +124,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 		approved[a.prior.Approval.PlanHash] = true
 	}
 	return plan.Input{
-		App: a.Name, Ledger: l.label, Inputs: digestOf(a.rendered.Inputs, a.Renderer.Digest()),
+		App: a.Name, Ledger: l.label, Inputs: a.content(),
 		SameInputs: a.sameInputs(),
 		Want:       a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,

@@ -111,6 +111,9 @@ type Config struct {
 // App is one app, ready to be run.
 type App struct {
 	Name string
+	// Absent: the app is to go, with all of its objects. Such an app has a name and
+	// nothing else.
+	Absent bool
 	// Namespace is where namespaced objects without one go.
 	Namespace string
 	Source    Source

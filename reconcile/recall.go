@@ -126,7 +126,7 @@ func (r *runner) recallKinds(l *ledger, apps []*app) bool {
 		}
 	}
 	for _, a := range apps {
-		if a.prior.Inputs == "" || strings.Contains(a.prior.Inputs, "+") {
+		if a.left == plan.NotLeft && a.prior.Inputs == "" || strings.Contains(a.prior.Inputs, "+") {
 			return false // it is rendered in any case, or depends on what the server serves
 		}
 		for member := range a.held() {

@@ -96,6 +96,12 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 	}
 	var code int
 	entry.Verdict, code, entry.Message = a.verdict(last)
+	if a.left != plan.NotLeft {
+		entry.Message = join(a.farewell(last), entry.Message)
+		if a.removal != "" {
+			entry.PlanHash = a.removal
+		}
+	}
 	if mode == PlanOnly && a.acts() {
 		entry.Verdict, code, entry.Message = state.Changed, ExitOK, "" // it would be
 	}
@@ -149,7 +155,7 @@ func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
 	var n state.Counts
 	if a.untouched {
 		for member := range a.held() {
-			if member.Kept {
+			if member.Kept || a.left != plan.NotLeft {
 				n.Kept++
 			} else {
 				n.Unchanged++
@@ -191,6 +197,9 @@ func (a *app) changes(last map[object.ID]apply.Outcome) []state.Change {
 		member, _ := a.owned.Lookup(c.ID)
 		if c.Action == plan.Keep && member.Kept && a.results == nil {
 			continue // told when it was kept first
+		}
+		if c.Action == plan.Keep && c.Reason == plan.ReasonLeft {
+			continue // told in the app's message
 		}
 		out := state.Change{ID: c.ID, Action: string(c.Action), Reason: string(c.Reason), Outcome: "not carried out", Message: c.Note}
 		if o, ok := last[c.ID]; ok {

@@ -43,6 +43,9 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 		if end.inventory != nil {
 			inventories[end.app.Name] = end.inventory.SHA256
 		}
+		if end.app.gone() {
+			delete(inventories, end.app.Name)
+		}
 	}
 	now, changed := state.Observation{}, false
 	fresh := map[string]*app{}
@@ -130,6 +133,8 @@ func (a *app) seen(l *ledger) []state.Seen {
 		live := a.live[m.ID]
 		switch {
 		case m.InDoubt():
+		case a.left == plan.LeftStays && live.State == plan.Present && last[m.ID].Verdict == apply.Kept:
+			member = seenOf(member, live.Meta)
 		case acted && o.Verdict.Done() && o.Meta.UID != "" && o.Verdict != apply.Pruned:
 			member = seenOf(member, o.Meta)
 		case acted || pending[m.ID] || !wanted:

@@ -53,6 +53,9 @@ func (r *runner) identify(ctx context.Context, l *ledger) error {
 func (r *runner) resolve(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("resolve")()
 	for _, a := range apps {
+		if a.left != plan.NotLeft {
+			continue
+		}
 		revision, err := a.Source.Resolve(ctx)
 		if err != nil {
 			a.err = fmt.Errorf("resolve: %w", within(ctx, err))
@@ -105,7 +108,7 @@ func apiVersions(kinds plan.Kinds) []string {
 // render fetches and renders every app of which anything moved.
 func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("render")()
-	touched := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return a.err != nil || a.untouched })
+	touched := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return a.err != nil || a.untouched || a.left != plan.NotLeft })
 	for _, a := range touched {
 		r.fetch(ctx, l, a)
 	}
@@ -121,7 +124,7 @@ func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 	// Only now is it known which kinds the apps bring to each other.
 	defined := definedKinds(apps)
 	for _, a := range apps {
-		if a.err == nil && !a.untouched {
+		if a.err == nil && !a.untouched && a.left == plan.NotLeft {
 			a.err = a.complete(l, defined)
 		}
 	}

@@ -125,6 +125,9 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		l.witness.into(head)
 		for _, end := range ends {
 			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
+			if end.app.gone() {
+				delete(head.Apps, end.app.Name)
+			}
 		}
 	}
 	if l.tenure != nil {
@@ -147,7 +150,10 @@ func (end settled) into(a state.App) state.App {
 	if end.result != nil {
 		a.Result = end.result
 	}
+	a.Left = end.app.left == plan.LeftStays
 	switch {
+	case end.app.left != plan.NotLeft:
+		a.Inputs = "" // should it come back, it is looked at as a whole
 	case end.complete:
 		a.Inputs = end.app.inputs
 		a.Revision, a.Chart = end.app.applied()
@@ -248,6 +254,9 @@ func (a *app) outcomes() map[object.ID]apply.Outcome {
 
 // moved says whether the app comes to another revision.
 func (a *app) moved() bool {
+	if a.left != plan.NotLeft {
+		return !a.prior.Left
+	}
 	return a.prior.Revision != nil && a.prior.Revision.Commit != a.revision.Commit
 }
 

@@ -19,14 +19,20 @@ type wishes struct {
 	// before they were rendered. The others are rendered.
 	unknown  []string
 	rendered map[string]bool
+	// left are those that the configuration does not want: they want nothing.
+	left map[string]bool
 }
 
 // gather asks all apps what they want. An app of which nothing moved wants what it
 // owns.
 func gather(l *ledger, apps []*app) *wishes {
-	w := &wishes{ledger: l, wanters: map[object.ID][]*app{}, place: map[string]int{}, rendered: map[string]bool{}}
+	w := &wishes{ledger: l, wanters: map[object.ID][]*app{}, place: map[string]int{}, rendered: map[string]bool{}, left: map[string]bool{}}
 	for i, a := range apps {
 		w.place[a.Name] = i
+		if a.left != plan.NotLeft {
+			w.left[a.Name], w.rendered[a.Name] = true, a.err == nil
+			continue
+		}
 		switch {
 		case a.err != nil && a.want.Len() == 0:
 			w.unknown = append(w.unknown, a.Name)
@@ -51,7 +57,7 @@ func gather(l *ledger, apps []*app) *wishes {
 
 // others gives what a plan for one app must know of the other apps.
 func (w *wishes) others(self *app) plan.Others {
-	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: w.rendered}
+	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: w.rendered, Left: w.left}
 	for _, name := range w.unknown {
 		if name != self.Name {
 			o.Unknown = append(o.Unknown, name)
@@ -63,6 +69,9 @@ func (w *wishes) others(self *app) plan.Others {
 			o.Owns[id] = holder
 		}
 		for _, a := range w.wanters[id] {
+			if _, another := o.Wants[id]; another && a.optional[id] {
+				continue // that one goes first
+			}
 			if a.Name != self.Name && (!a.optional[id] || w.first(id, a, self)) {
 				o.Wants[id] = a.Name
 			}
@@ -76,6 +85,8 @@ func (w *wishes) others(self *app) plan.Others {
 // then it is whose inventory holds it, or who stands before in the configuration.
 func (w *wishes) first(id object.ID, a, other *app) bool {
 	switch holder := w.ledger.holders()[id].App; {
+	case other.left != plan.NotLeft:
+		return true
 	case !other.optional[id]:
 		return false
 	case holder == a.Name, holder == other.Name:

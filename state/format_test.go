@@ -78,7 +78,7 @@ func sampleHead(record []byte) state.Head {
 			Chart:    &state.Chart{Name: "web", Version: "1.2.3"},
 			Inputs:   sum([]byte("inputs")), Inventory: ref("inventory-web"), Plan: ref("plan-web"), Set: ref("set-web"), Result: ref("result"),
 			Health:     "degraded",
-			NewCluster: true,
+			NewCluster: true, Left: true,
 			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide},
 			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Reason: "incident 7", Actor: "eve", Since: tide},
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},

@@ -87,6 +87,9 @@ type App struct {
 	Set    *Ref   `json:"set,omitempty"`
 	Result *Ref   `json:"result"`
 	Health string `json:"health,omitempty"`
+	// Left: the app left the configuration, and its objects stay until somebody says
+	// what is to become of them.
+	Left bool `json:"left,omitempty"`
 	// NewCluster: the ledger was told of another cluster, and no run of the app
 	// succeeded there yet. Until one did, nothing of it is pruned.
 	NewCluster bool `json:"newCluster,omitempty"`

@@ -52,9 +52,11 @@ func (p *Plan) refuse(reason, format string, args ...any) {
 // that the approval of this very plan lets pass.
 func (p *Plan) guard(in Input) {
 	pruned := p.pruned()
-	p.guardBudget(in, pruned)
+	if in.Left != LeftRemoved { // that all of it goes is what was asked for
+		p.guardBudget(in, pruned)
+		p.guardSurvivors(in, pruned)
+	}
 	p.guardProtected(in, pruned)
-	p.guardSurvivors(in, pruned)
 	if in.Approved[p.Hash] {
 		p.Approved = slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 		p.Refusals = slices.DeleteFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })

@@ -35,6 +35,8 @@ type Input struct {
 	// NewCluster: no run of the app succeeded in this cluster yet, which another
 	// one took the place of. Nothing is pruned until one did.
 	NewCluster bool
+	// Left says whether the configuration wants the app no more.
+	Left Left
 	// Others tells of the other apps of the ledger.
 	Others Others
 	// Coming are the kinds whose definition some plan of this run creates.
@@ -59,6 +61,9 @@ type Others struct {
 	Owns map[object.ID]Holder
 	// Rendered are the apps whose set is known in this run.
 	Rendered map[string]bool
+	// Left are the apps that the configuration wants no more: they give what they
+	// only created too.
+	Left map[string]bool
 	// Unknown are the other apps of this run whose set is not known, since they
 	// could not be rendered: they may want anything.
 	Unknown []string
@@ -149,14 +154,14 @@ func (p *Plan) want(in Input, o object.Object) {
 func (p *Plan) yield(in Input, id object.ID) bool {
 	member, owned := in.Owned.Lookup(id)
 	_, wanted := in.Others.Wants[id]
-	_, elsewhere := in.Others.Owns[id]
+	holder, elsewhere := in.Others.Owns[id]
 	switch {
 	case wanted && owned:
 		p.leave(in, member, nil)
 		return true
 	case wanted:
 		return true
-	case elsewhere && !owned:
+	case elsewhere && !owned && !in.Others.Left[holder.App]:
 		return in.Live[id].State != Absent
 	}
 	return false
@@ -351,6 +356,8 @@ func (p *Plan) leave(in Input, member state.Member, uids map[string]bool) {
 		c.Action, c.Reason = Keep, ReasonSystem
 	case owner != Ours || live.Labels[object.LabelApp] != in.App:
 		c.Action, c.Reason, c.Note = Keep, ReasonDisagrees, "the inventory holds it, but it does not carry this app's marks"
+	case in.Left == LeftStays:
+		c.Action, c.Reason, c.Note = Keep, ReasonLeft, "its app left the configuration"
 	case member.Kept:
 		c.Action, c.Reason, c.Note = Keep, ReasonOptedOut, "it was kept when it left the set, and stays until it is detached"
 	case in.Rules.KeepAll:

@@ -257,6 +257,13 @@ var mutants = []mutant{
 		tests:     []string{running},
 	},
 	{
+		safeguard: "an app leaves the ledger only when it is known to own nothing",
+		file:      "reconcile/left.go",
+		old:       "	return a.left != plan.NotLeft && a.planned && ",
+		new:       "	return a.left != plan.NotLeft && ",
+		tests:     []string{simulation},
+	},
+	{
 		safeguard: "witness: it is written before anything else",
 		file:      "reconcile/witness.go",
 		old:       "	if r.job.Witness == nil || l.witness.mute != \"\" || l.witness.written == epoch {",

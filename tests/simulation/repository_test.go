@@ -37,6 +37,9 @@ type app struct {
 func (p *process) configure(context.Context, *reconcile.Committed) (reconcile.Config, error) {
 	config := reconcile.Config{Digest: "config", DeferTimeout: p.deferTimeout}
 	for _, name := range p.apps {
+		if _, named := p.repo[p.ref][name]; !named {
+			continue // the revision's configuration does not name the app
+		}
 		a := app{process: p, name: name}
 		config.Apps = append(config.Apps, reconcile.App{Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}})
 	}

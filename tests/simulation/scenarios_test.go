@@ -128,6 +128,20 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "rename-app", before: []string{"r1"}, ref: "r2", then: "r2", apps: []string{"old", "young"},
+		repo: repository{
+			"r1": {"old": {configMap("one", "1"), configMap("two", "1")}},
+			"r2": {"young": {configMap("one", "1"), configMap("two", "2"), configMap("three", "1")}},
+		},
+	},
+	{
+		name: "rename-app-back", before: []string{"r1"}, ref: "r2", then: "r1", apps: []string{"old", "young"},
+		repo: repository{
+			"r1": {"old": {configMap("one", "1"), configMap("two", "1")}},
+			"r2": {"young": {configMap("one", "1"), configMap("two", "2")}},
+		},
+	},
+	{
 		name: "webhook", before: []string{"r1"}, ref: "r2", then: "r2", ends: "live", exit: 11, refuses: refuseBad,
 		repo: repository{
 			"r1":   web(configMap("one", "1"), configMap("two", "1"), configMap("gone", "1")),

@@ -34,6 +34,10 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		wired.Windows = append(wired.Windows, opens)
 	}
 	for _, a := range c.Apps {
+		if a.IsAbsent() {
+			wired.Apps = append(wired.Apps, reconcile.App{Name: a.Name, Absent: true, Rules: rulesOf(a.Policy)})
+			continue
+		}
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
 			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),

@@ -49,6 +49,7 @@ func (s *Session) Render(ctx context.Context) ([]RenderedApp, error) {
 }
 
 func (s *Session) selected(apps []reconcile.App) ([]reconcile.App, error) {
+	apps = slices.DeleteFunc(slices.Clone(apps), func(a reconcile.App) bool { return a.Absent })
 	if s.settings.isSingle() || len(s.settings.Apps) == 0 {
 		return apps, nil
 	}

@@ -13,6 +13,10 @@ type App struct {
 	// Name is unique in the ledger: at most 63 lower-case letters, digits and
 	// hyphens.
 	Name string `json:"name" required:"true"`
+	// State of the app. One that is absent is deleted, with all of its objects,
+	// except for those that another app wants, that opted out of pruning, or whose
+	// deletion wants an approval; it needs no other field. Default present.
+	State string `json:"state,omitempty" oneof:"present absent"`
 	// Source is where the app's files are. An app that is only a chart of a
 	// registry has none.
 	Source Source `json:"source,omitzero"`
@@ -76,9 +80,15 @@ type Policy struct {
 	Validate string `json:"validate,omitempty" oneof:"server none"`
 }
 
+// IsAbsent says whether the app is to go, or gone.
+func (a App) IsAbsent() bool { return a.State == "absent" }
+
 // NeedsRepository says whether the app takes anything from a repository: a chart
 // of a registry does so only when it says where its value files are.
 func (a App) NeedsRepository() bool {
+	if a.IsAbsent() {
+		return false
+	}
 	return a.Render.Helm.Chart == nil || a.Source != (Source{}) || len(a.Render.Helm.ValueFiles) > 0
 }
 

@@ -44,8 +44,9 @@ type Config struct {
 	ChartRepositories []ChartRepository `json:"chartRepositories,omitempty"`
 	// Defaults hold for each app that does not say otherwise.
 	Defaults Defaults `json:"defaults,omitzero"`
-	// Apps are what is brought to the cluster. An app that leaves this list is
-	// reported and left alone.
+	// Apps are what is brought to the cluster. What other apps want of one that
+	// leaves this list is handed over to them; the rest of it is reported and left
+	// alone, until it is listed as absent or its deletion is approved.
 	Apps []App `json:"apps" required:"true"`
 	// SyncWindows say when runs may act. Default: always.
 	SyncWindows []SyncWindow `json:"syncWindows,omitempty"`

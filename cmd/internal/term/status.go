@@ -70,6 +70,9 @@ func notes(app state.App, now time.Time) string {
 	if app.Plan != nil {
 		list = append(list, "plan open")
 	}
+	if app.Left {
+		list = append(list, "left the configuration: its objects stay")
+	}
 	if app.NewCluster {
 		list = append(list, "new cluster: nothing is pruned yet")
 	}
