@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tidemark.dev/tidemark/tests/binary"
+	"tidemark.dev/tidemark/tests/jsonpath"
 	"tidemark.dev/tidemark/tests/servers"
 )
 
@@ -189,7 +190,7 @@ func (c badCase) run(t *testing.T, cp *servers.ControlPlane, repository string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, err := oneDocument(result.Stdout)
+	document, err := jsonpath.Document(result.Stdout)
 	if err != nil {
 		t.Fatalf("stdout is no record: %v\n%s\n%s", err, result.Stdout, result.Stderr)
 	}
@@ -207,10 +208,10 @@ func (c badCase) judge(t *testing.T, result binary.Result, document any) {
 	if result.Exit != c.exit {
 		t.Errorf("exit %d, want %d\n%s", result.Exit, c.exit, result.Stdout)
 	}
-	if verdict, _ := at(document, "apps[good].verdict"); verdict != "changed" {
+	if verdict, _ := jsonpath.At(document, "apps[good].verdict"); verdict != "changed" {
 		t.Errorf("the good app is %v, not changed", verdict)
 	}
-	app, _ := at(document, "apps[bad]")
+	app, _ := jsonpath.At(document, "apps[bad]")
 	said, err := json.Marshal(app)
 	if err != nil {
 		t.Fatal(err)
@@ -228,12 +229,12 @@ func (c badCase) judge(t *testing.T, result binary.Result, document any) {
 		t.Errorf("tidemark panicked:\n%s", result.Stderr)
 	}
 	var made []string
-	changes, _ := at(document, "apps[bad].changes")
+	changes, _ := jsonpath.At(document, "apps[bad].changes")
 	list, _ := changes.([]any)
 	for _, change := range list {
-		kind, _ := at(change, "id.kind")
-		name, _ := at(change, "id.name")
-		if outcome, _ := at(change, "outcome"); outcome == "created" {
+		kind, _ := jsonpath.At(change, "id.kind")
+		name, _ := jsonpath.At(change, "id.name")
+		if outcome, _ := jsonpath.At(change, "outcome"); outcome == "created" {
 			made = append(made, fmt.Sprint(kind, "/", name))
 		}
 	}

@@ -12,40 +12,22 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"tidemark.dev/tidemark/tests/jsonpath"
 	"tidemark.dev/tidemark/tests/servers"
 )
-
-// kinds are where the kinds of the scripts' objects are served.
-var kinds = map[string]struct {
-	api, plural string
-	global      bool
-}{
-	"namespace":                {"/api/v1", "namespaces", true},
-	"configmap":                {"/api/v1", "configmaps", false},
-	"secret":                   {"/api/v1", "secrets", false},
-	"service":                  {"/api/v1", "services", false},
-	"serviceaccount":           {"/api/v1", "serviceaccounts", false},
-	"persistentvolumeclaim":    {"/api/v1", "persistentvolumeclaims", false},
-	"deployment":               {"/apis/apps/v1", "deployments", false},
-	"lease":                    {"/apis/coordination.k8s.io/v1", "leases", false},
-	"role":                     {"/apis/rbac.authorization.k8s.io/v1", "roles", false},
-	"clusterrole":              {"/apis/rbac.authorization.k8s.io/v1", "clusterroles", true},
-	"customresourcedefinition": {"/apis/apiextensions.k8s.io/v1", "customresourcedefinitions", true},
-}
 
 // path gives the REST path of KIND/NAME or KIND/NAMESPACE/NAME.
 func path(ts *testscript.TestScript, ref string) string {
 	parts := strings.Split(ref, "/")
-	kind, known := kinds[parts[0]]
-	switch {
-	case !known || len(parts) < 2 || len(parts) > 3:
-		ts.Fatalf("%q is no object: write KIND/NAME or KIND/NAMESPACE/NAME", ref)
-	case kind.global:
-		return kind.api + "/" + kind.plural + "/" + parts[1]
-	case len(parts) == 2:
+	if len(parts) == 2 {
 		parts = []string{parts[0], of(ts).name, parts[1]}
 	}
-	return kind.api + "/namespaces/" + parts[1] + "/" + kind.plural + "/" + parts[2]
+	if len(parts) != 3 {
+		ts.Fatalf("%q is no object: write KIND/NAME or KIND/NAMESPACE/NAME", ref)
+	}
+	path, err := servers.ObjectPath(parts[0], parts[1], parts[2])
+	ts.Check(err)
+	return path
 }
 
 func kube(ts *testscript.TestScript, args []string) {
@@ -80,9 +62,9 @@ func kubeHas(ts *testscript.TestScript, args []string) {
 	want(ts, args, 3, 3, "kube has REF PATH VALUE")
 	var object any
 	ts.Check(json.Unmarshal(answer, &object))
-	got, found := at(object, args[1])
-	if !found || text(got) != args[2] {
-		ts.Fatalf("%s holds %s at %s, not %q", args[0], text(got), args[1], args[2])
+	got, found := jsonpath.At(object, args[1])
+	if !found || jsonpath.Text(got) != args[2] {
+		ts.Fatalf("%s holds %s at %s, not %q", args[0], jsonpath.Text(got), args[1], args[2])
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"tidemark.dev/tidemark/tests/jsonpath"
 	"tidemark.dev/tidemark/tests/servers"
 )
 
@@ -26,37 +26,37 @@ func jsonField(ts *testscript.TestScript, neg bool, args []string) {
 		args = args[1:]
 	}
 	want(ts, args, 1, 2, "json [-match] PATH [VALUE]")
-	document, err := oneDocument(ts.ReadFile("stdout"))
+	document, err := jsonpath.Document(ts.ReadFile("stdout"))
 	if err != nil {
 		ts.Fatalf("stdout is not one JSON document: %v", err)
 	}
-	got, found := at(document, args[0])
+	got, found := jsonpath.At(document, args[0])
 	switch {
 	case neg && len(args) == 1 && found:
-		ts.Fatalf("%s is %s, and should not be", args[0], text(got))
-	case neg && len(args) == 2 && !match && text(got) == args[1]:
-		ts.Fatalf("%s is %s, and should not be", args[0], text(got))
+		ts.Fatalf("%s is %s, and should not be", args[0], jsonpath.Text(got))
+	case neg && len(args) == 2 && !match && jsonpath.Text(got) == args[1]:
+		ts.Fatalf("%s is %s, and should not be", args[0], jsonpath.Text(got))
 	case neg:
 	case !found:
 		ts.Fatalf("there is no %s", args[0])
 	case len(args) == 1:
-	case match && !regexp.MustCompile("(?s)"+args[1]).MatchString(text(got)):
-		ts.Fatalf("%s is %s, which does not match %s", args[0], text(got), args[1])
-	case !match && text(got) != args[1]:
-		ts.Fatalf("%s is %s, not %s", args[0], text(got), args[1])
+	case match && !regexp.MustCompile("(?s)"+args[1]).MatchString(jsonpath.Text(got)):
+		ts.Fatalf("%s is %s, which does not match %s", args[0], jsonpath.Text(got), args[1])
+	case !match && jsonpath.Text(got) != args[1]:
+		ts.Fatalf("%s is %s, not %s", args[0], jsonpath.Text(got), args[1])
 	}
 }
 
 // capture: VARIABLE PATH
 func capture(ts *testscript.TestScript, args []string) {
 	want(ts, args, 2, 2, "capture VARIABLE PATH")
-	document, err := oneDocument(ts.ReadFile("stdout"))
+	document, err := jsonpath.Document(ts.ReadFile("stdout"))
 	ts.Check(err)
-	value, found := at(document, args[1])
+	value, found := jsonpath.At(document, args[1])
 	if !found {
 		ts.Fatalf("there is no %s", args[1])
 	}
-	ts.Setenv(args[0], text(value))
+	ts.Setenv(args[0], jsonpath.Text(value))
 }
 
 // digest: VARIABLE FILE
@@ -68,9 +68,9 @@ func digest(ts *testscript.TestScript, args []string) {
 // sameplan: FILE APP
 func sameplan(ts *testscript.TestScript, args []string) {
 	want(ts, args, 2, 2, "sameplan FILE APP")
-	planned, err := oneDocument(ts.ReadFile(args[0]))
+	planned, err := jsonpath.Document(ts.ReadFile(args[0]))
 	ts.Check(err)
-	did, err := oneDocument(ts.ReadFile("stdout"))
+	did, err := jsonpath.Document(ts.ReadFile("stdout"))
 	ts.Check(err)
 	if p, d := deeds(planned, "plans["+args[1]+"].changes"), deeds(did, "apps["+args[1]+"].changes"); p != d || p == "" {
 		ts.Fatalf("the plan was\n%s\nand what was done is\n%s", p, d)
@@ -79,86 +79,24 @@ func sameplan(ts *testscript.TestScript, args []string) {
 
 // deeds lists changes in their order.
 func deeds(document any, path string) string {
-	changes, _ := at(document, path)
+	changes, _ := jsonpath.At(document, path)
 	var all strings.Builder
 	list, _ := changes.([]any)
 	for _, change := range list {
 		for _, field := range []string{"action", "reason", "id"} {
-			value, _ := at(change, field)
-			all.WriteString(text(value) + " ")
+			value, _ := jsonpath.At(change, field)
+			all.WriteString(jsonpath.Text(value) + " ")
 		}
 		all.WriteString("\n")
 	}
 	return all.String()
 }
 
-// oneDocument reads JSON to its end.
-func oneDocument(data string) (document any, err error) {
-	decoder := json.NewDecoder(strings.NewReader(data))
-	decoder.UseNumber()
-	if err := decoder.Decode(&document); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, fmt.Errorf("something follows after it")
-	}
-	return document, nil
-}
-
-var steps = regexp.MustCompile(`\[[^\]]*\]|[^.\[\]]+`)
-
-// at finds what is at a path such as apps[shop].counts.created or metadata.labels[tidemark.dev/app]. In brackets stands a
-// field, or the number or name of an element. "length" of a list is its length.
-func at(value any, path string) (any, bool) {
-	for _, step := range steps.FindAllString(path, -1) {
-		name := strings.Trim(step, "[]")
-		switch outer := value.(type) {
-		case map[string]any:
-			value = outer[name]
-		case []any:
-			if i := index(outer, name); i >= 0 {
-				value = outer[i]
-			} else if value = nil; name == "length" {
-				value = len(outer)
-			}
-		default:
-			return nil, false
-		}
-	}
-	return value, value != nil
-}
-
-func index(list []any, name string) int {
-	if i, err := strconv.Atoi(name); err == nil && i < len(list) {
-		return i
-	}
-	for i, element := range list {
-		for _, field := range []string{"name", "app", "id.name", "reason", "path"} {
-			if got, _ := at(element, field); got == name {
-				return i
-			}
-		}
-	}
-	return -1
-}
-
-// text gives a value as scripts write it.
-func text(value any) string {
-	if s, isText := value.(string); isText {
-		return s
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
-}
-
 // loglines: KEY...
 func loglines(ts *testscript.TestScript, keys []string) {
 	lines := strings.SplitSeq(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
 	for line := range lines {
-		document, err := oneDocument(line)
+		document, err := jsonpath.Document(line)
 		object, isObject := document.(map[string]any)
 		if err != nil || !isObject {
 			ts.Fatalf("a line of stderr is no JSON object: %s", line)

@@ -93,7 +93,9 @@ func isReady(ctx context.Context, cluster *ControlPlane) error {
 		return err
 	}
 	var node struct {
-		Status struct{ Conditions []struct{ Type, Status string } }
+		Status struct {
+			Conditions []struct{ Type, Status string }
+		}
 	}
 	if err := json.Unmarshal(answer, &node); err != nil {
 		return err
