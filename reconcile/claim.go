@@ -62,8 +62,8 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 		l.tenure = tenure
 	}
 	// Only now: what is handed over leaves one inventory because of the other.
-	for a, widened := range owned {
-		a.owned = widened
+	for i, a := range acting {
+		a.owned, a.carried = owned[a], &commits[i].plan
 	}
 	return nil
 }

@@ -66,7 +66,9 @@ type app struct {
 	// apply
 	// fencedOff are the members in doubt that no late request can change any more.
 	fencedOff map[object.ID]bool
-	results   []apply.Result
+	// carried is the plan that was committed and is carried out.
+	carried *state.Ref
+	results []apply.Result
 	// later are the changes that were planned after the first plan.
 	later []plan.Change
 	// relocated are IDs under which objects were put off, before it was known

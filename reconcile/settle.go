@@ -43,6 +43,7 @@ type settled struct {
 	app       *app
 	inventory *state.Ref
 	result    *state.Ref
+	set       *state.Ref
 	complete  bool
 }
 
@@ -97,6 +98,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 	if err != nil {
 		return state.Record{}, err
 	}
+	r.refer(ends)
 	memo, err := r.remember(ctx, l, apps, ends)
 	if err != nil {
 		return state.Record{}, err
@@ -151,6 +153,9 @@ func (end settled) into(a state.App) state.App {
 		a.Result = end.result
 	}
 	a.Left = end.app.left == plan.LeftStays
+	if end.set != nil {
+		a.Set = end.set
+	}
 	switch {
 	case end.app.left != plan.NotLeft:
 		a.Inputs = "" // should it come back, it is looked at as a whole
@@ -205,8 +210,8 @@ func (r *runner) store(ctx context.Context, end *settled, inventory bool) error 
 		}
 		end.inventory = &ref
 	}
-	if a.results == nil {
-		return nil
+	if err := r.keepSet(ctx, end); err != nil || a.results == nil {
+		return err
 	}
 	data, err := json.Marshal(a.results)
 	if err != nil {

@@ -76,27 +76,6 @@ func DecodeRecord(data []byte) (Record, error) {
 	return record, nil
 }
 
-// History gives the newest n records, newest first; fewer when the ledger holds
-// fewer, or when older ones were removed from the store.
-func (l *Ledger) History(ctx context.Context, n int) ([]Record, error) {
-	head, err := l.Load(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
-	}
-	var records []Record
-	for seq := head.Audit.Seq; seq > 0 && len(records) < n; seq-- {
-		record, _, err := l.ReadRecord(ctx, head, seq)
-		if errors.Is(err, ErrNotFound) && seq < head.Audit.Seq {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read history: %w", err)
-		}
-		records = append(records, record)
-	}
-	return records, nil
-}
-
 // verifyWide is how many records a Verify reads at once.
 const verifyWide = 16
 

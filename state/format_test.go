@@ -47,7 +47,7 @@ func sampleRecord() state.Record {
 			Name: "web", Verdict: state.Partial, Message: "not healthy in time",
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Ref: "refs/heads/main", Commit: "c0ffee", Author: "A <a@example.com>", Subject: "Scale web"},
 			Chart:    &state.Chart{Repo: "oci://example.com/charts", Name: "web", Version: "1.2.3", Digest: "sha256:00"},
-			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")),
+			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")), Plan: ref("plan-web"), Set: ref("set-web"),
 			Counts:   state.Counts{Created: 1, Changed: 2, Pruned: 3, Adopted: 4, Unchanged: 5, Drifted: 6, Failed: 7, Deferred: 8, Kept: 9},
 			Changes:  []state.Change{{ID: web, Action: "apply", Reason: "changed", Outcome: "failed", Message: "timed out"}},
 			Refusals: []state.Refusal{{Reason: "budget", Message: "prunes 40 of 50", PlanHash: sum([]byte("plan"))}},
@@ -119,6 +119,12 @@ func sampleReads() state.Reads {
 	return state.Reads{Format: 1, Apps: map[string]state.AppReads{"web": {Rest: sum([]byte("rest")), Questions: []string{"a web/.gone", "f web/app.yaml"}, Answers: sum([]byte("answers"))}}}
 }
 
+func sampleSet() state.StoredSet {
+	return state.StoredSet{Format: 1, App: "web", Digest: sum([]byte("set")), Objects: []state.StoredObject{
+		{ID: web, Version: "v1", File: "deploy/web.yaml", Document: 2, Content: []byte(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"shop"},"spec":{"replicas":2}}`)},
+	}}
+}
+
 // What this version writes is what the museum's newest pieces hold.
 func TestFormat(t *testing.T) {
 	record, err := state.EncodeRecord(sampleRecord())
@@ -141,7 +147,11 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"record": record, "head": head, "inventory": inventory, "observation": observation, "reads": reads} {
+	set, err := sampleSet().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{"record": record, "set": set, "head": head, "inventory": inventory, "observation": observation, "reads": reads} {
 		path := filepath.Join("testdata", "v1", name+".json")
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -197,6 +207,16 @@ func TestFormat(t *testing.T) {
 	if diff := cmp.Diff(sampleReads(), gotReads); err != nil || diff != "" {
 		t.Errorf("what was read, read back: %v, want - got +\n%s", err, diff)
 	}
+	packed, err := state.Pack(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stored := range [][]byte{set, packed} {
+		got, err := state.DecodeSet(stored)
+		if diff := cmp.Diff(sampleSet(), got); err != nil || diff != "" {
+			t.Errorf("set read back: %v, want - got +\n%s", err, diff)
+		}
+	}
 }
 
 func FuzzDecode(f *testing.F) {
@@ -233,6 +253,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if _, err := state.DecodeObservation(data); err != nil && !typed(err) {
 			t.Errorf("observation: %v is neither ErrDamaged nor ErrNewer", err)
+		}
+		if _, err := state.DecodeSet(data); err != nil && !typed(err) {
+			t.Errorf("set: %v is neither ErrDamaged nor ErrNewer", err)
 		}
 		if _, err := state.DecodeRecord(data); err != nil && !typed(err) {
 			t.Errorf("record: %v is neither ErrDamaged nor ErrNewer", err)

@@ -82,8 +82,8 @@ type App struct {
 	// Plan is being carried out; nil when none is. A plan that stays in a head
 	// whose lease was freed or ran out is never replayed.
 	Plan *Ref `json:"plan"`
-	// Set is the set of the last run that planned, Result what came of the last
-	// plan.
+	// Set is the StoredSet of the last plan that was carried out, also in part, and
+	// Result what came of that plan.
 	Set    *Ref   `json:"set,omitempty"`
 	Result *Ref   `json:"result"`
 	Health string `json:"health,omitempty"`

@@ -19,6 +19,7 @@ var museum = map[string]func(data []byte) error{
 	"inventory":   func(data []byte) error { _, err := state.DecodeInventory(data); return err },
 	"observation": func(data []byte) error { _, err := state.DecodeObservation(data); return err },
 	"reads":       func(data []byte) error { _, err := state.DecodeReads(data); return err },
+	"set":         func(data []byte) error { _, err := state.DecodeSet(data); return err },
 	"record":      func(data []byte) error { _, err := state.DecodeRecord(data); return err },
 }
 
@@ -70,7 +71,7 @@ func TestMuseum(t *testing.T) {
 // A field that the samples leave empty would be missing in the museum.
 func TestSamplesUseEveryField(t *testing.T) {
 	used := map[string]bool{}
-	for _, sample := range []any{sampleHead([]byte("{}")), sampleInventory(), sampleObservation(), sampleReads(), sampleRecord()} {
+	for _, sample := range []any{sampleHead([]byte("{}")), sampleInventory(), sampleObservation(), sampleReads(), sampleSet(), sampleRecord()} {
 		use(reflect.ValueOf(sample), used)
 	}
 	for field, filled := range used {

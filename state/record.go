@@ -76,8 +76,13 @@ type AppRecord struct {
 	From     string    `json:"from,omitempty"`
 	// Engine rendered the app: plain, kustomize or helm; empty when nothing had
 	// to be rendered.
-	Engine   string    `json:"engine,omitempty"`
-	PlanHash string    `json:"planHash,omitempty"`
+	Engine   string `json:"engine,omitempty"`
+	PlanHash string `json:"planHash,omitempty"`
+	// Plan is the plan that was carried out, and Set the app's StoredSet from then
+	// on; nil when the run carried out none, or left the set as it was. Both may
+	// have been collected since.
+	Plan     *Ref      `json:"plan,omitempty"`
+	Set      *Ref      `json:"set,omitempty"`
 	Counts   Counts    `json:"counts"`
 	Changes  []Change  `json:"changes,omitempty"`
 	Refusals []Refusal `json:"refusals,omitempty"`

@@ -234,40 +234,12 @@ func (o Object) JSON() ([]byte, error) {
 // Secret are left out, so that two Secrets with the same keys have the same
 // digest: it must never be taken as proof that a Secret is unchanged.
 func (o Object) Digest() (string, error) {
-	content := o.content
-	if o.IsSecret() {
-		content = maps.Clone(content)
-		for _, field := range []string{"data", "stringData"} {
-			if values, ok := content[field].(map[string]any); ok {
-				masked := make(map[string]any, len(values))
-				for key := range values {
-					masked[key] = ""
-				}
-				content[field] = masked
-			}
-		}
-		// kubectl's annotation repeats the whole manifest, data included.
-		o.content = content
-		content = o.WithMetadata(nil, nil).dropAnnotation("kubectl.kubernetes.io/last-applied-configuration").content
-	}
-	data, err := encode(content)
+	data, err := encode(o.Masked().content)
 	if err != nil {
 		return "", fmt.Errorf("digest %s: %w", o.ID, err)
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:]), nil
-}
-
-func (o Object) dropAnnotation(key string) Object {
-	metadata := maps.Clone(o.content["metadata"].(map[string]any))
-	if values, ok := metadata["annotations"].(map[string]any); ok {
-		values = maps.Clone(values)
-		delete(values, key)
-		metadata["annotations"] = values
-	}
-	o.content = maps.Clone(o.content)
-	o.content["metadata"] = metadata
-	return o
 }
 
 func encode(content map[string]any) ([]byte, error) {
