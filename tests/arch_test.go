@@ -24,6 +24,7 @@ var arrows = []arrow{
 	{"reconcile/plan", []string{"state", "render/object"}, "deciding is pure: values in, a plan out"},
 	{"reconcile/window", nil, "whether it is time is told by a clock's value, a schedule and nothing else"},
 	{"reconcile/apply", []string{"reconcile/plan", "state", "render/object"}, "acting carries out a plan and decides nothing"},
+	{"reconcile/history", []string{"reconcile/plan", "reconcile/apply", "state", "render/object"}, "history is told from the ledger alone"},
 	{"reconcile/cluster", []string{"reconcile/apply", "reconcile/plan", "render/object"}, "it is apply's Cluster over client-go, and knows no ledger"},
 
 	{"state", []string{"render/object"}, "what we put there is told in objects' names and nothing else"},

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/tidemark/cmd/internal/app"
 	"tidemark.dev/tidemark/cmd/internal/term"
 	"tidemark.dev/tidemark/state"
 )
@@ -23,20 +20,18 @@ func (c *cli) audit() *cobra.Command {
 func (c *cli) auditShow() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:     "show SEQ|RUN",
+		Use:     "show RUN",
 		Short:   "Show one record, by its number or the id of its run",
 		Example: "  tidemark audit show 42 --state s3://my-bucket/tidemark\n  tidemark audit show 01JD8Z5T3M2Q8V6W0X9Y7A4B1C -o json",
 		Args:    exactly("the number of a record or the id of a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.reading(cmd, func(ctx context.Context, ledger *state.Ledger) error {
-				record, data, err := findRecord(ctx, ledger, args[0])
+				record, err := findRecord(ctx, ledger, args[0])
 				if err != nil {
 					return err
 				}
 				if output == "json" {
-					// The very bytes that the chain's hashes cover.
-					_, err = fmt.Fprintf(c.stdout(), "%s\n", data)
-					return err
+					return c.printBytes(ctx, ledger, record.Seq)
 				}
 				text := term.Heading(record, c.style(0)) + term.Record(record, c.style(0))
 				_, err = fmt.Fprint(c.stdout(), text)
@@ -49,29 +44,17 @@ func (c *cli) auditShow() *cobra.Command {
 	return cmd
 }
 
-// findRecord finds a record by its number or the id of its run.
-func findRecord(ctx context.Context, ledger *state.Ledger, name string) (state.Record, []byte, error) {
+// printBytes prints the very bytes of a record that the chain's hashes cover.
+func (c *cli) printBytes(ctx context.Context, ledger *state.Ledger, seq uint64) error {
 	head, err := ledger.Load(ctx)
 	if err != nil {
-		return state.Record{}, nil, err
+		return err
 	}
-	if seq, err := strconv.ParseUint(name, 10, 64); err == nil {
-		record, data, err := ledger.ReadRecord(ctx, head, seq)
-		if errors.Is(err, state.ErrNotFound) {
-			return state.Record{}, nil, &app.UsageError{Message: fmt.Sprintf("there is no record %d; the newest is %d", seq, head.Audit.Seq)}
-		}
-		return record, data, err
+	_, data, err := ledger.ReadRecord(ctx, head, seq)
+	if err == nil {
+		_, err = fmt.Fprintf(c.stdout(), "%s\n", data)
 	}
-	for seq := head.Audit.Seq; seq > 0; seq-- {
-		record, data, err := ledger.ReadRecord(ctx, head, seq)
-		if err != nil {
-			return state.Record{}, nil, err
-		}
-		if record.Run == name {
-			return record, data, nil
-		}
-	}
-	return state.Record{}, nil, &app.UsageError{Message: fmt.Sprintf("there is no record of a run %q", term.Escape(name)), Hint: "tidemark history lists the records"}
+	return err
 }
 
 func (c *cli) auditVerify() *cobra.Command {

@@ -71,34 +71,3 @@ last run went, who holds the lease, which plans wait for approval.`,
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }
-
-func (c *cli) history() *cobra.Command {
-	var n int
-	var output string
-	cmd := &cobra.Command{
-		Use:     "history",
-		Short:   "List the newest records, a line each",
-		Example: "  tidemark history -n 50 --state s3://my-bucket/tidemark",
-		Args:    none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.reading(cmd, func(ctx context.Context, ledger *state.Ledger) error {
-				records, err := ledger.History(ctx, n)
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					if records == nil {
-						records = []state.Record{}
-					}
-					return c.printJSON(records)
-				}
-				_, err = fmt.Fprint(c.stdout(), term.History(records, c.style(0)))
-				return err
-			})
-		},
-	}
-	c.stateFlags(cmd)
-	cmd.Flags().IntVarP(&n, "number", "n", 20, "how many records")
-	outputFlag(cmd, &output, "text", "json")
-	return cmd
-}
