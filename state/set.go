@@ -69,7 +69,7 @@ func (o StoredObject) Object() (object.Object, error) {
 	return found, nil
 }
 
-// Encode gives the bytes to store: JSON, compressed.
+// Encode gives the set as JSON; Pack what is stored of it.
 func (s StoredSet) Encode() ([]byte, error) {
 	s.Format = Format
 	if s.Objects == nil {

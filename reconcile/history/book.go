@@ -115,7 +115,7 @@ func (b Book) Find(ctx context.Context, name string) (state.Record, error) {
 		}
 		return b.numbered(ctx, newest-back)
 	}
-	if seq, err := strconv.ParseUint(name, 10, 64); err == nil {
+	if seq, err := strconv.ParseUint(name, 10, 64); err == nil && len(name) < len("01JZ0000000000000000000000") {
 		return b.numbered(ctx, seq)
 	}
 	if !runName.MatchString(name) {
