@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 )
 
 // apply carries the plans out, side by side. Afterwards it tries again what was
@@ -16,6 +17,10 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("apply")()
 	options := apply.Options{Sending: r.sending(l), Sleep: sleep, Applied: &apply.Applied{}}
 	acting := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() })
+	working := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { return !a.acts() && !a.proves() })
+	var stop func()
+	l.watches, stop = r.watching(ctx, apps)
+	defer stop()
 	for _, a := range acting {
 		for _, c := range a.plan.Changes {
 			if c.Action == plan.Update || c.Action == plan.Adopt {
@@ -25,13 +30,19 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 		}
 	}
 	base := newFoundations(len(acting))
-	abreast(acting, 0, func(a *app) {
+	abreast(working, 0, func(a *app) {
+		if !a.acts() {
+			r.heed(ctx, l, a)
+			return
+		}
 		options := options
+		options.Pruning = func(ctx context.Context) string { return r.find(ctx, l, a) }
 		founded := sync.OnceFunc(func() { base.wait(ctx) })
 		options.Founded = founded
 		result := r.do(ctx, l, a, a.plan, options)
 		founded()
 		a.results = append(a.results, result)
+		r.heed(ctx, l, a)
 	})
 	deadline := r.job.Now().Add(r.config.DeferTimeout)
 	for {
@@ -40,6 +51,7 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 			return err
 		}
 		if !again || !r.job.Now().Before(deadline) || ctx.Err() != nil {
+			abreast(working, 0, func(a *app) { r.heed(ctx, l, a) })
 			return context.Cause(ctx)
 		}
 		if err := sleep(ctx, 2*time.Second); err != nil {
@@ -115,10 +127,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (r *runner) do(ctx context.Context, l *ledger, a *app, p plan.Plan, options apply.Options) apply.Result {
 	var mu sync.Mutex
 	done := 0
+	if a.sent == nil {
+		a.sent = map[object.ID]plan.Meta{}
+	}
 	options.Progress = func(o apply.Outcome) {
 		mu.Lock()
 		defer mu.Unlock()
 		done++
+		if o.Verdict.Done() && o.Meta.UID != "" {
+			a.sent[o.Change.ID] = o.Meta
+		}
 		r.tell(Event{Stage: "apply", App: a.Name, Change: &o.Change, Outcome: string(o.Verdict), Message: o.Message, Done: done, Total: len(p.Changes)})
 	}
 	work := apply.Work{

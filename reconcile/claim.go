@@ -46,7 +46,7 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 	}
 	ctx, done := lasting(ctx)
 	defer done()
-	edit := r.edit(l, commits)
+	edit := r.pending(apps, r.edit(l, commits))
 	if l.tenure != nil {
 		if err := l.tenure.Commit(ctx, edit); err != nil {
 			return fmt.Errorf("claim: %w", within(ctx, err))

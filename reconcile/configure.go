@@ -64,6 +64,10 @@ type app struct {
 	planned bool
 
 	// apply
+	// sent are the objects that this run wrote, as they were answered.
+	sent map[object.ID]plan.Meta
+	// found is how the app was after it was applied; nil while nobody looked.
+	found *found
 	// fencedOff are the members in doubt that no late request can change any more.
 	fencedOff map[object.ID]bool
 	// carried is the plan that was committed and is carried out.
@@ -99,6 +103,9 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 			apps = append(apps, l.removed(a)...)
 			continue
 		}
+		if r.job.Watcher == nil {
+			a.Wait = Wait{}
+		}
 		apps = append(apps, &app{App: a})
 	}
 	for _, name := range r.job.Only {
@@ -109,7 +116,11 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 	if len(r.job.Only) == 0 && !config.Partial {
 		apps = append(apps, r.departed(l, known)...)
 	}
-	return apps, r.inventories(ctx, l, apps)
+	if err := r.inventories(ctx, l, apps); err != nil {
+		return apps, err
+	}
+	r.doubtHealth(l, apps)
+	return apps, nil
 }
 
 // lastConfig gives the configuration that the last run read from a repository.

@@ -189,7 +189,7 @@ func (w *world) open() reconcile.Job {
 		w.t.Fatal(err)
 	}
 	job := w.job
-	job.Ledger, job.Cluster = ledger, target
+	job.Ledger, job.Cluster, job.Watcher = ledger, target, target
 	if w.witness != "" {
 		job.Witness = target.Witness("default", w.witness, "mem")
 	}

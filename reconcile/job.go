@@ -30,6 +30,8 @@ type Job struct {
 	// Witness is where the cluster remembers the ledger; nil keeps none, and with
 	// it goes the proof against a state that was lost or rolled back.
 	Witness Witness
+	// Watcher shows what becomes of what was applied; nil waits for nothing.
+	Watcher Watcher
 
 	// Approve holds plan hashes that this run may carry out although a guard
 	// asks for approval (sync --confirm), and why.
@@ -130,6 +132,8 @@ type App struct {
 	Suspend bool
 	// SkipValidation leaves out the server's dry run of each change.
 	SkipValidation bool
+	// Wait says what is waited for after the app was applied.
+	Wait Wait
 }
 
 // Source gives the revision that an app wants. Apps of one repository share

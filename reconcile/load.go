@@ -17,8 +17,10 @@ import (
 // ledger is the state of one attempt: the head it started from and, once the
 // lease is held, the tenure.
 type ledger struct {
-	head    state.Head
-	tenure  *state.Tenure
+	head   state.Head
+	tenure *state.Tenure
+	// watches show what becomes of what is applied; nil while nothing is.
+	watches *watches
 	witness testimony
 	loaded  bool
 	skipped bool

@@ -58,7 +58,7 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 		if a.err == nil && l.lists.down != nil {
 			a.err = fmt.Errorf("observe: %w", l.lists.down)
 		}
-		a.untouched = a.left == plan.NotLeft && a.err == nil && a.prior.Plan == nil && a.sameInputs() && l.allCertain(a)
+		a.untouched = a.left == plan.NotLeft && a.err == nil && a.prior.Plan == nil && a.sameInputs() && l.allCertain(a) && !a.unproven()
 	}
 	r.leaveAlone(l, apps)
 }

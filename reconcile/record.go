@@ -102,6 +102,9 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 			entry.PlanHash = a.removal
 		}
 	}
+	if a.found != nil {
+		entry.Health = &a.found.AppHealth
+	}
 	if mode == PlanOnly && a.acts() {
 		entry.Verdict, code, entry.Message = state.Changed, ExitOK, "" // it would be
 	}
@@ -141,6 +144,8 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 	switch {
 	case unsent:
 		return state.Interrupted, ExitInterrupted, "the run ended before everything was sent"
+	case a.found != nil && a.found.Verdict != state.Healthy:
+		return state.Partial, ExitPartial, a.found.message
 	case undone && changed:
 		return state.Partial, ExitPartial, ""
 	case undone:

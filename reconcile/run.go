@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,7 +115,7 @@ func (r *runner) act(ctx context.Context, ledger *ledger, apps []*app) error {
 // mustAct says whether the run has to take the lease: there is something to
 // write to the cluster.
 func (r *runner) mustAct(l *ledger, apps []*app) bool {
-	return acts(apps) || r.awaits(apps) || doubts(l, apps) || l.witness.behind && l.witness.mute == ""
+	return acts(apps) || r.awaits(apps) || slices.ContainsFunc(apps, (*app).proves) || doubts(l, apps) || l.witness.behind && l.witness.mute == ""
 }
 
 // runner is one run: its job, and what is gathered for its record.

@@ -156,6 +156,7 @@ func (end settled) into(a state.App) state.App {
 	if end.set != nil {
 		a.Set = end.set
 	}
+	end.app.foundInto(&a)
 	switch {
 	case end.app.left != plan.NotLeft:
 		a.Inputs = "" // should it come back, it is looked at as a whole
@@ -276,7 +277,7 @@ func (a *app) waits() bool { return a.plan.Waits != "" && a.plan.Acts() }
 // succeeded says whether the cluster now holds everything that the app wants.
 func (a *app) succeeded() bool {
 	switch {
-	case a.err != nil, a.blocked(), a.acts() && a.results == nil:
+	case a.err != nil, a.blocked(), a.acts() && a.results == nil, !a.well():
 		return false
 	case a.untouched:
 		return true

@@ -45,6 +45,15 @@ func sampleRecord() state.Record {
 		Interrupted: []string{"01JY0000000000000000000000"},
 		Apps: []state.AppRecord{{
 			Name: "web", Verdict: state.Partial, Message: "not healthy in time",
+			Health: &state.AppHealth{Verdict: state.Unhealthy, Since: tide, Current: 1, Total: 2, Objects: []state.ObjectHealth{{
+				ID: object.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}, State: "failed", Message: "no progress",
+				Evidence: &state.Evidence{
+					Conditions: []state.Condition{{Type: "Progressing", Status: "False", Reason: "ProgressDeadlineExceeded", Message: "no progress"}},
+					Events:     []state.Event{{Object: object.ID{Kind: "Pod", Namespace: "shop", Name: "web-1"}, Last: tide, Count: 3, Type: "Warning", Reason: "Failed", Message: "no image"}},
+					Logs:       []state.Log{{Pod: "web-1", Container: "web", Previous: true, Lines: []string{"panic"}}},
+					Missing:    []string{"events of the pods: forbidden"},
+				},
+			}}},
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Ref: "refs/heads/main", Commit: "c0ffee", Author: "A <a@example.com>", Subject: "Scale web"},
 			Chart:    &state.Chart{Repo: "oci://example.com/charts", Name: "web", Version: "1.2.3", Digest: "sha256:00"},
 			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")), Plan: ref("plan-web"), Set: ref("set-web"),
@@ -77,7 +86,7 @@ func sampleHead(record []byte) state.Head {
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Commit: "c0ffee"},
 			Chart:    &state.Chart{Name: "web", Version: "1.2.3"},
 			Inputs:   sum([]byte("inputs")), Inventory: ref("inventory-web"), Plan: ref("plan-web"), Set: ref("set-web"), Result: ref("result"),
-			Health:     "degraded",
+			Health: state.Unhealthy, Waiting: tide,
 			NewCluster: true, Left: true,
 			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide},
 			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Reason: "incident 7", Actor: "eve", Since: tide},

@@ -84,9 +84,12 @@ type App struct {
 	Plan *Ref `json:"plan"`
 	// Set is the StoredSet of the last plan that was carried out, also in part, and
 	// Result what came of that plan.
-	Set    *Ref   `json:"set,omitempty"`
-	Result *Ref   `json:"result"`
-	Health string `json:"health,omitempty"`
+	Set    *Ref `json:"set,omitempty"`
+	Result *Ref `json:"result"`
+	// Health is what was last found of its objects, empty where nobody waits for
+	// it; Waiting is since when it is waited for, until it is healthy.
+	Health  Health    `json:"health,omitempty"`
+	Waiting time.Time `json:"waiting,omitzero"`
 	// Left: the app left the configuration, and its objects stay until somebody says
 	// what is to become of them.
 	Left bool `json:"left,omitempty"`

@@ -81,12 +81,14 @@ type AppRecord struct {
 	// Plan is the plan that was carried out, and Set the app's StoredSet from then
 	// on; nil when the run carried out none, or left the set as it was. Both may
 	// have been collected since.
-	Plan     *Ref      `json:"plan,omitempty"`
-	Set      *Ref      `json:"set,omitempty"`
-	Counts   Counts    `json:"counts"`
-	Changes  []Change  `json:"changes,omitempty"`
-	Refusals []Refusal `json:"refusals,omitempty"`
-	Warnings []string  `json:"warnings,omitempty"`
+	Plan   *Ref   `json:"plan,omitempty"`
+	Set    *Ref   `json:"set,omitempty"`
+	Counts Counts `json:"counts"`
+	// Health is what was found after the app was applied; nil where nobody looked.
+	Health   *AppHealth `json:"health,omitempty"`
+	Changes  []Change   `json:"changes,omitempty"`
+	Refusals []Refusal  `json:"refusals,omitempty"`
+	Warnings []string   `json:"warnings,omitempty"`
 }
 
 // Counts are the numbers of objects by what became of them.

@@ -12,7 +12,7 @@ import (
 )
 
 // heaviest is how many bytes the shipped binary may weigh. To raise it, write a decision record.
-const heaviest = 70_000_000
+const heaviest = 76_000_000
 
 func TestWeight(t *testing.T) {
 	info, err := os.Stat(shipped(t))

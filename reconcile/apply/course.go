@@ -27,6 +27,8 @@ type course struct {
 	looked bool
 	// healthy are the objects that were waited for, and are.
 	healthy map[object.ID]bool
+	// pruning is what Options.Pruning said, once it was asked.
+	pruning *string
 }
 
 // hold gives, for the changes of a level, why one of them must not be carried
@@ -35,6 +37,13 @@ func (c *course) hold(ctx context.Context, level []plan.Change, done []Outcome) 
 	first := level[0]
 	if first.Prunes() {
 		why := undone(done)
+		if why == "" && c.options.Pruning != nil {
+			if c.pruning == nil {
+				hold := c.options.Pruning(ctx)
+				c.pruning = &hold
+			}
+			why = *c.pruning
+		}
 		return func(plan.Change) string { return why }
 	}
 	writes := slices.ContainsFunc(level, func(change plan.Change) bool { return change.Action.Writes() })

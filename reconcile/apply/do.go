@@ -51,6 +51,9 @@ type Options struct {
 	// those that are not. It is asked before a wave that has others before it, and
 	// before what depends on other objects. nil takes every object for healthy.
 	Healthy func(ctx context.Context, ids []object.ID) map[object.ID]Unhealthy
+	// Pruning is asked once, before the first prune and when everything else is done;
+	// what it says holds the prunes back. nil is nothing, and so is "".
+	Pruning func(ctx context.Context) (hold string)
 	// Applied is shared by all apps of a run. Required.
 	Applied *Applied
 	// Progress is told of each outcome; nil tells nobody. It is called from

@@ -85,5 +85,5 @@ func Open(options Options) (*Cluster, error) {
 func (c *Cluster) Close() { utilnet.CloseIdleConnectionsFor(c.counter.next) }
 
 // Requests counts what was sent so far, by verb: apply, dry-run, patch, create,
-// update, delete, get, list, discover and review.
+// update, delete, get, list, watch, discover and review.
 func (c *Cluster) Requests() map[string]int64 { return c.counter.snapshot() }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,6 +32,7 @@ const (
 	verbList     = "list"
 	verbDiscover = "discover"
 	verbReview   = "review"
+	verbWatch    = "watch"
 )
 
 const (
@@ -59,6 +61,8 @@ type request struct {
 	resource, name string
 	// discreet: what the server says may repeat values of a Secret.
 	discreet bool
+	// limit is how long the whole answer may take; 0 is the cluster's time-out.
+	limit time.Duration
 }
 
 const (
@@ -71,7 +75,7 @@ const (
 // question: the request changes nothing, so that it may be sent again.
 func (r request) question() bool {
 	switch r.verb {
-	case verbGet, verbList, verbDiscover, verbDryRun, verbReview:
+	case verbGet, verbList, verbDiscover, verbDryRun, verbReview, verbWatch:
 		return true
 	}
 	return false
@@ -117,7 +121,8 @@ func (c *Cluster) once(ctx context.Context, r request, take func(contentType str
 	// The connection is the watershed: without one nothing was sent, with one the
 	// server may have got the whole request, whatever went wrong afterwards.
 	var connected atomic.Bool
-	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	limit := cmp.Or(r.limit, c.timeout)
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	traced := httptrace.WithClientTrace(context.WithValue(bounded, verbKey{}, r.verb), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -129,7 +134,7 @@ func (c *Cluster) once(ctx context.Context, r request, take func(contentType str
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", apply.ErrUnanswered, context.Cause(ctx))
 		case bounded.Err() != nil:
-			err = fmt.Errorf("waited %s", c.timeout)
+			err = fmt.Errorf("waited %s", limit)
 		}
 		if connected.Load() {
 			return fmt.Errorf("%w: %w", apply.ErrUnanswered, err)

@@ -38,10 +38,15 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 			wired.Apps = append(wired.Apps, reconcile.App{Name: a.Name, Absent: true, Rules: rulesOf(a.Policy)})
 			continue
 		}
+		checks, err := a.Checks()
+		if err != nil {
+			return reconcile.Config{}, fmt.Errorf("app %s: %w", a.Name, err) // It was checked.
+		}
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
 			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
-			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none", Suspend: *a.Suspend,
+			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
+			Wait: reconcile.Wait{All: *a.Wait, For: a.IDs(), Timeout: duration(a.Timeout), Checks: checks}, Suspend: *a.Suspend,
 		})
 	}
 	return wired, nil

@@ -26,7 +26,7 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 		return reconcile.Job{}, err
 	}
 	job := reconcile.Job{
-		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target, Witness: witness,
+		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target, Witness: witness, Watcher: target,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
 		Self: s.self(ctx), Git: s.gitCost, PeakMemory: peakMemory,
 		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,

@@ -31,6 +31,8 @@ type App struct {
 	Render render.Spec `json:"render,omitzero"`
 	// Policy says what the app may touch.
 	Policy
+	// Health says what is waited for.
+	Health
 }
 
 // Source is where an app's files are.
@@ -56,6 +58,8 @@ type Defaults struct {
 	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
 	// Policy says what apps may touch.
 	Policy
+	// Health says what is waited for.
+	Health
 }
 
 // Policy says what an app may touch, and how.
@@ -113,6 +117,7 @@ func (a App) withDefaults(d Defaults) App {
 	a.Prune = or(a.Prune, d.Prune, new(true))
 	a.Propagation = or(a.Propagation, d.Propagation, "background")
 	a.Suspend = or(a.Suspend, d.Suspend, new(false))
+	a.Health = a.Health.withDefaults(d.Health)
 	a.Validate = or(a.Validate, d.Validate, "server")
 	return a
 }

@@ -38,6 +38,7 @@ func (c check) all() {
 	c.charts()
 	c.source("defaults.source", c.config.Defaults.Source)
 	c.policy("defaults", c.config.Defaults.Policy)
+	c.wait("defaults", c.config.Defaults.Health)
 	c.namespace("defaults.namespace", c.config.Defaults.Namespace)
 	c.apps()
 	c.syncWindows()
@@ -257,6 +258,7 @@ func (c check) apps() {
 		c.unique(first, field+".name", a.Name)
 		c.source(field+".source", a.Source)
 		c.policy(field, a.Policy)
+		c.wait(field, a.Health)
 		c.namespace(field+".namespace", a.Namespace)
 		if !c.trust.Committed && c.config.repoOf(a) == "" && a.NeedsRepository() {
 			c.add(field+".source", "is required: give repo, the name of a repository or a URL")

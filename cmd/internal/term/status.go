@@ -56,7 +56,7 @@ func (p *page) apps(s Status) {
 	rows := [][]string{{"APP", "REVISION", "LAST RUN", "HEALTH", ""}}
 	for _, name := range slices.Sorted(maps.Keys(s.Head.Apps)) {
 		app := s.Head.Apps[name]
-		rows = append(rows, []string{name, applied(app), string(last[name].Verdict), app.Health, notes(app, s.Now)})
+		rows = append(rows, []string{name, applied(app), string(last[name].Verdict), string(app.Health), notes(app, s.Now)})
 	}
 	p.table(rows)
 }
