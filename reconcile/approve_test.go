@@ -13,9 +13,10 @@ func TestApproveByAppAndBeginning(t *testing.T) {
 	t.Parallel()
 	app := newApp(t, "app")
 	app.configMap("one", "x")
+	app.files["annex.yaml"] = strings.ReplaceAll(app.files["namespace.yaml"], app.app.Namespace, app.app.Namespace+"-annex")
 	w := newWorld(t, app)
 	w.sync(0)
-	delete(app.files, "namespace.yaml")
+	delete(app.files, "annex.yaml")
 	hash := w.sync(10).Record.Apps[0].PlanHash
 	approve := func(name, hash string) error {
 		_, err := reconcile.Approve(t.Context(), w.open().Ledger, reconcile.Approval{Hash: hash, App: name, Reason: "meant", Actor: "tester", Now: now})

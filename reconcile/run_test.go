@@ -170,9 +170,10 @@ func TestRunConfirmsInOneGo(t *testing.T) {
 	t.Parallel()
 	web := newApp(t, "web")
 	web.configMap("one", "1")
+	web.files["annex.yaml"] = strings.ReplaceAll(web.files["namespace.yaml"], web.app.Namespace, web.app.Namespace+"-annex")
 	w := newWorld(t, web)
 	w.sync(0)
-	delete(web.files, "namespace.yaml")
+	delete(web.files, "annex.yaml")
 	refused := w.sync(10)
 	if got := refused.Record.Apps[0].Refusals; len(got) != 1 || got[0].Reason != "protected" {
 		t.Fatalf("refusals = %+v, want the namespace protected", got)
@@ -181,7 +182,7 @@ func TestRunConfirmsInOneGo(t *testing.T) {
 	job.Approve, job.Reason = []string{refused.Record.Apps[0].PlanHash[:8]}, "it is empty"
 	report := w.run(job, 0)
 	// Without a namespace controller the namespace stays terminating.
-	counts(t, report, state.Counts{Pruned: 1, Unchanged: 1})
+	counts(t, report, state.Counts{Pruned: 1, Unchanged: 2})
 	if warnings := strings.Join(report.Record.Apps[0].Warnings, "\n"); !strings.Contains(warnings, "it is empty") {
 		t.Errorf("warnings = %q, want who confirmed and why", warnings)
 	}

@@ -57,7 +57,7 @@ func gather(l *ledger, apps []*app) *wishes {
 
 // others gives what a plan for one app must know of the other apps.
 func (w *wishes) others(self *app) plan.Others {
-	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Rendered: w.rendered, Left: w.left}
+	o := plan.Others{Wants: map[object.ID]string{}, Owns: map[object.ID]plan.Holder{}, Inhabits: w.inhabitants(self), Rendered: w.rendered, Left: w.left}
 	for _, name := range w.unknown {
 		if name != self.Name {
 			o.Unknown = append(o.Unknown, name)
@@ -78,6 +78,28 @@ func (w *wishes) others(self *app) plan.Others {
 		}
 	}
 	return o
+}
+
+// inhabitants gives an object of another app for each namespace that the app owns
+// and wants no more, where one is wanted in it.
+func (w *wishes) inhabitants(self *app) map[string]object.ID {
+	leaving := map[string]bool{}
+	for member := range self.held() {
+		if _, wanted := self.want.Get(member.ID); !wanted && member.ID.GroupKind() == (object.GroupKind{Kind: "Namespace"}) {
+			leaving[member.ID.Name] = true
+		}
+	}
+	inhabitants := map[string]object.ID{}
+	if len(leaving) == 0 {
+		return inhabitants
+	}
+	for id, wanters := range w.wanters {
+		known, found := inhabitants[id.Namespace]
+		if leaving[id.Namespace] && (!found || id.Compare(known) < 0) && slices.ContainsFunc(wanters, func(a *app) bool { return a != self }) {
+			inhabitants[id.Namespace] = id
+		}
+	}
+	return inhabitants
 }
 
 // first says whether an object that app a would only create, when it is absent,

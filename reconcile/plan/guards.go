@@ -25,6 +25,8 @@ const (
 	RefusedProtected = "protected"
 	// RefusedNoSurvivor: nothing of what the app owns would remain.
 	RefusedNoSurvivor = "no-survivor"
+	// RefusedInhabited: a namespace would be pruned that wanted objects are in.
+	RefusedInhabited = "inhabited"
 	// RefusedNondeterministic: the chart renders differently each time.
 	RefusedNondeterministic = "nondeterministic"
 )
@@ -57,6 +59,7 @@ func (p *Plan) guard(in Input) {
 		p.guardSurvivors(in, pruned)
 	}
 	p.guardProtected(in, pruned)
+	p.guardInhabited(in, pruned)
 	if in.Approved[p.Hash] {
 		p.Approved = slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 		p.Refusals = slices.DeleteFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
@@ -118,6 +121,8 @@ func (p *Plan) guardProtected(in Input, pruned []Change) {
 			why = "this run runs from it"
 		case retainsClaims(c.ID, in.Live[c.ID]):
 			why = "its volume claims stay behind"
+		case asksFirst(in.Live[c.ID].Meta):
+			why = "its annotation says Prune=confirm"
 		case member.Origin == state.Adopted:
 			why = "it existed before this app adopted it"
 		default:

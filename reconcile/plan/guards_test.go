@@ -105,7 +105,7 @@ func TestGuardProtected(t *testing.T) {
 		want  string
 	}{
 		{name: "ConfigMap", left: two},
-		{name: "Namespace", left: id("/Namespace//shop"), want: "everything in it goes with it"},
+		{name: "Namespace", left: id("/Namespace//annex"), want: "everything in it goes with it"},
 		{name: "CustomResourceDefinition", left: id("apiextensions.k8s.io/CustomResourceDefinition//tides.example.com"), want: "every object of its kind"},
 		{name: "PersistentVolume", left: id("/PersistentVolume//disk"), want: "its data may go"},
 		{name: "PersistentVolumeClaim", left: id("/PersistentVolumeClaim/shop/disk"), want: "its data may go"},
@@ -113,6 +113,7 @@ func TestGuardProtected(t *testing.T) {
 		{name: "MutatingWebhookConfiguration", left: id("admissionregistration.k8s.io/MutatingWebhookConfiguration//hook"), want: "admission rules"},
 		{name: "ValidatingWebhookConfiguration", left: id("admissionregistration.k8s.io/ValidatingWebhookConfiguration//hook"), want: "admission rules"},
 		{name: "a kind of that name in another group", left: id("example.com/Namespace/shop/x")},
+		{name: "asks first", left: two, live: annotated("argocd.argoproj.io/sync-options", "Validate=false, Prune=confirm"), want: "Prune=confirm"},
 		{name: "adopted", left: two, owned: adopted, want: "existed before"},
 		{name: "what this run runs from", left: two, self: true, want: "runs from it"},
 		{name: "StatefulSet, not looked at", left: set, want: "volume claims"},
@@ -147,24 +148,55 @@ func TestGuardProtected(t *testing.T) {
 	}
 }
 
+// A namespace does not go while objects are wanted in it, approved or not.
+func TestGuardInhabited(t *testing.T) {
+	t.Parallel()
+	namespace := id("/Namespace//annex")
+	for _, c := range []struct {
+		name string
+		in   func(*plan.Input)
+		want string
+	}{
+		{"nothing is in it", func(*plan.Input) {}, ""},
+		{"an object of the app", func(in *plan.Input) { want(in, id("/ConfigMap/annex/x"), "d") }, "inhabited"},
+		{"an object of another app", func(in *plan.Input) {
+			in.Others.Inhabits = map[string]object.ID{"annex": id("/ConfigMap/annex/x")}
+		}, "inhabited"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			in := input()
+			holding(in, "/ConfigMap", 3, 0)
+			own(in, namespace, "d")
+			there(in, namespace, certain)
+			c.in(in)
+			in.Approved = map[string]bool{plan.Make(*in).Hash: true}
+			p := plan.Make(*in)
+			if got := refusals(p); got != c.want {
+				t.Errorf("got %q, want %q: %+v", got, c.want, p.Refusals)
+			}
+		})
+	}
+}
+
 // All protected objects are told of at once.
 func TestGuardProtectedNamesAll(t *testing.T) {
 	t.Parallel()
 	in := input()
 	holding(in, "/ConfigMap", 3, 1)
-	for _, left := range []object.ID{id("/Namespace//shop"), id("/PersistentVolumeClaim/shop/disk")} {
+	for _, left := range []object.ID{id("/Namespace//annex"), id("/PersistentVolumeClaim/shop/disk")} {
 		own(in, left, "d")
 		there(in, left)
 	}
 	p := plan.Make(*in)
-	if refusals(p) != "protected" || !strings.Contains(p.Refusals[0].Message, "Namespace shop") || !strings.Contains(p.Refusals[0].Message, "shop/disk") || strings.Contains(p.Refusals[0].Message, "shop/003") {
+	if refusals(p) != "protected" || !strings.Contains(p.Refusals[0].Message, "Namespace annex") || !strings.Contains(p.Refusals[0].Message, "shop/disk") || strings.Contains(p.Refusals[0].Message, "shop/003") {
 		t.Errorf("got %+v, want one refusal that names the two protected objects only", p.Refusals)
 	}
 }
 
 func TestGuardSurvivors(t *testing.T) {
 	t.Parallel()
-	space := id("/Namespace//shop")
+	space := id("/Namespace//annex")
 	createOnly := func(in *plan.Input) {
 		want(in, space, "d")
 		own(in, space, "d")
@@ -211,8 +243,8 @@ func TestApprovalLetsExactlyThisPlanPass(t *testing.T) {
 	t.Parallel()
 	in := input()
 	holding(in, "/ConfigMap", 1, 6)
-	own(in, id("/Namespace//shop"), "d")
-	there(in, id("/Namespace//shop"))
+	own(in, id("/Namespace//annex"), "d")
+	there(in, id("/Namespace//annex"))
 	refused := plan.Make(*in)
 	if got := refusals(refused); got != "budget protected" || refused.Approved {
 		t.Fatalf("got %q, approved %v; want the budget and a protected object refused", got, refused.Approved)

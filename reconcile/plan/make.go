@@ -59,6 +59,9 @@ type Others struct {
 	Wants map[object.ID]string
 	// Owns tells which other app has an object in its inventory.
 	Owns map[object.ID]Holder
+	// Inhabits gives, for a namespace that this app owns and does not want any
+	// more, an object that another app wants in it.
+	Inhabits map[string]object.ID
 	// Rendered are the apps whose set is known in this run.
 	Rendered map[string]bool
 	// Left are the apps that the configuration wants no more: they give what they

@@ -10,6 +10,9 @@ var optOuts = []struct{ key, value string }{ //nolint:gochecknoglobals // a tabl
 	{"kustomize.toolkit.fluxcd.io/prune", "disabled"},
 	{"argocd.argoproj.io/sync-options", "Prune=false"},
 	{"helm.sh/resource-policy", "keep"},
+	{"kustomize.toolkit.fluxcd.io/ssa", "Ignore"},
+	{"cli-utils.sigs.k8s.io/on-remove", "keep"},
+	{"kapp.k14s.io/delete-strategy", "orphan"},
 	{"client.lifecycle.config.k8s.io/deletion", "detach"},
 }
 
@@ -18,11 +21,22 @@ var optOuts = []struct{ key, value string }{ //nolint:gochecknoglobals // a tabl
 // too, as Flux does.
 func optedOut(m Meta) string {
 	for _, out := range optOuts {
-		for option := range strings.SplitSeq(m.Annotations[out.key]+","+m.Labels[out.key], ",") {
-			if strings.EqualFold(strings.TrimSpace(option), out.value) {
-				return out.key + ": " + out.value
-			}
+		if says(m, out.key, out.value) {
+			return out.key + ": " + out.value
 		}
 	}
 	return ""
+}
+
+// asksFirst says whether an object is pruned only with approval, in the words of
+// Argo CD.
+func asksFirst(m Meta) bool { return says(m, "argocd.argoproj.io/sync-options", "Prune=confirm") }
+
+func says(m Meta, key, value string) bool {
+	for option := range strings.SplitSeq(m.Annotations[key]+","+m.Labels[key], ",") {
+		if strings.EqualFold(strings.TrimSpace(option), value) {
+			return true
+		}
+	}
+	return false
 }

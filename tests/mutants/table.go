@@ -215,6 +215,13 @@ var mutants = []mutant{
 		tests:     []string{planning, simulation},
 	},
 	{
+		safeguard: "a namespace stays while anything is wanted in it",
+		file:      "reconcile/plan/guards.go",
+		old:       "	p.guardInhabited(in, pruned)\n",
+		new:       "",
+		tests:     []string{planning},
+	},
+	{
 		safeguard: "something of an inventory must survive",
 		file:      "reconcile/plan/guards.go",
 		old:       "	p.guardSurvivors(in, pruned)\n",

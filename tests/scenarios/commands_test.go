@@ -109,6 +109,18 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// let: VARIABLE PATH
+func let(ts *testscript.TestScript, args []string) {
+	want(ts, args, 2, 2, "let VARIABLE PATH")
+	document, err := jsonpath.Document(ts.ReadFile("stdout"))
+	ts.Check(err)
+	value, found := jsonpath.At(document, args[1])
+	if !found {
+		ts.Fatalf("there is no %s", args[1])
+	}
+	ts.Setenv(args[0], jsonpath.Text(value))
+}
+
 // get reads an object; nil when there is none.
 func get(ts *testscript.TestScript, ref string) []byte {
 	ctx, cancel := within()

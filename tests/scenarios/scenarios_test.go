@@ -39,6 +39,7 @@ type stage struct {
 //
 //	record PATH [VALUE]           what the last command printed holds the value at the path: apps[shop].counts.pruned;
 //	                              "! record PATH" says that there is nothing, "record -match PATH REGEXP" what it is like
+//	let VARIABLE PATH             put the value at the path into a variable
 //	has REF [PATH VALUE]          an object exists and holds the value at the path; "has -soon" waits until it does
 //	absent REF                    it does not, or soon will not
 //	same REF                      it exists, with the UID that it had when this was said last
@@ -63,7 +64,7 @@ func TestScenarios(t *testing.T) {
 	s := newStage(t)
 	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"push": plain(push), "sync": plain(sync), "tidemark": plain(other),
-		"record": record, "has": plain(has), "absent": plain(absent), "same": plain(same),
+		"record": record, "let": plain(let), "has": plain(has), "absent": plain(absent), "same": plain(same),
 		"untouched": plain(untouched), "order": plain(order), "never": plain(never),
 		"namespace": plain(namespace), "apply": plain(apply), "patch": plain(patch), "delete": plain(remove),
 		"before": plain(before), "refuse": plain(refuse),
