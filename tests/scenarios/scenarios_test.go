@@ -52,7 +52,7 @@ type stage struct {
 //	patch REF JSON                change an object by hand
 //	delete REF                    delete it by hand
 //	before METHOD PATH COMMAND    once, when the next run sends a request whose REST path ends so, and before it arrives:
-//	                              do one of these five, or push
+//	                              do one of these five, or push; a METHOD of WATCH is what it says
 //	refuse METHOD PATH            from now on the cluster answers such requests with 403; "refuse" alone: no more
 //
 // REF is KIND/NAME in the scenario's namespace, or KIND/NAMESPACE/NAME. $NS and $REPO hold in all files; without a

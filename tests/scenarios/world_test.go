@@ -38,7 +38,11 @@ type match struct {
 }
 
 func (m *match) fits(r *http.Request) bool {
-	return m != nil && r.Method == m.method && strings.HasSuffix(r.URL.Path, m.suffix) && r.URL.Query().Get("dryRun") == ""
+	method := r.Method
+	if r.URL.Query().Get("watch") != "" {
+		method = "WATCH"
+	}
+	return m != nil && method == m.method && strings.HasSuffix(r.URL.Path, m.suffix) && r.URL.Query().Get("dryRun") == ""
 }
 
 func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
