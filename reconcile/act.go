@@ -29,15 +29,31 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 			}
 		}
 	}
-	base := newFoundations(len(acting))
+	turns := newTurns(l, working)
+	free := slices.DeleteFunc(slices.Clone(acting), func(a *app) bool { return !turns.free(a) })
+	base := newFoundations(len(free))
 	abreast(working, 0, func(a *app) {
+		defer turns.end(a)
 		if !a.acts() {
 			r.heed(ctx, l, a)
 			return
 		}
 		options := options
 		options.Pruning = func(ctx context.Context) string { return r.find(ctx, l, a) }
+		options.Healthy = func(ctx context.Context, ids []object.ID) map[object.ID]apply.Unhealthy {
+			return r.heal(ctx, l, a, ids)
+		}
 		founded := sync.OnceFunc(func() { base.wait(ctx) })
+		if !turns.free(a) {
+			founded = func() {}
+			turns.await(ctx, a)
+			if ctx.Err() != nil {
+				return
+			}
+			if a.plan.Waits = l.unready(a, apps, func(*app) bool { return false }); a.plan.Waits != "" {
+				return
+			}
+		}
 		options.Founded = founded
 		result := r.do(ctx, l, a, a.plan, options)
 		founded()

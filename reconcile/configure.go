@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -66,6 +67,8 @@ type app struct {
 	// apply
 	// sent are the objects that this run wrote, as they were answered.
 	sent map[object.ID]plan.Meta
+	// began is when the first wait for some of its objects did.
+	began time.Time
 	// found is how the app was after it was applied; nil while nobody looked.
 	found *found
 	// fencedOff are the members in doubt that no late request can change any more.
@@ -90,6 +93,9 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 	config, err := r.job.Configure(ctx, last)
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", within(ctx, err))
+	}
+	if err := checkDependencies(config, l.head); err != nil {
+		return nil, fmt.Errorf("configure: %w", err)
 	}
 	r.config = config
 	var apps []*app

@@ -39,6 +39,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 		forget(a.live)
 	}
 	contest(apps)
+	r.depend(l, apps, all)
 	r.checkConfirmed(apps)
 }
 

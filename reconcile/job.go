@@ -124,6 +124,8 @@ type App struct {
 	Paths    []string
 	Renderer Renderer
 	Rules    plan.Rules
+	// DependsOn are apps that must be ready before anything of this one is applied.
+	DependsOn []Dependency
 	// CreateNamespace: the app's namespace is made, with these labels, when it
 	// does not exist.
 	CreateNamespace bool

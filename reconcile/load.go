@@ -40,6 +40,8 @@ type ledger struct {
 	holdings map[string]*app
 	// owners is what holders gives; nil until it is asked for.
 	owners map[object.ID]plan.Holder
+	// before are the apps that each app comes after.
+	before map[string][]string
 }
 
 // holding runs work, under the lease when it is held.

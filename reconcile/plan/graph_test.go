@@ -52,6 +52,11 @@ func TestMakeOrdersByWaveStepAndPhase(t *testing.T) {
 			annotatedManifest("apps/Deployment/shop/plain2"),
 			annotatedManifest("/Namespace//later", inWave+"1"),
 		}, "early | plain | plain2 | later | last"},
+		{"a namespace comes with what lives in it first", []object.Object{
+			annotatedManifest("/ConfigMap/shop/early", inWave+"-3"),
+			annotatedManifest("/ConfigMap/shop/plain"),
+			annotatedManifest("/Namespace//shop"),
+		}, "shop | early | plain"},
 		{"what depends comes a step later, whatever its phase", []object.Object{
 			annotatedManifest("/ConfigMap/shop/after", depends+"apps/namespaces/shop/Deployment/web"),
 			annotatedManifest("/ConfigMap/shop/before"),

@@ -63,7 +63,7 @@ func (in Input) places() map[object.ID]place {
 func (in Input) wantedPlaces() (map[object.ID]place, error) {
 	places := map[object.ID]place{}
 	var errs []error
-	depends := false
+	depends, waves := false, false
 	for _, o := range in.Want.Objects() {
 		n, err := wave(o.Annotation(AnnotationWave))
 		needs, err2 := DependsOn(o)
@@ -73,7 +73,10 @@ func (in Input) wantedPlaces() (map[object.ID]place, error) {
 			}
 		}
 		places[o.ID] = place{wave: n, needs: needs}
-		depends = depends || len(needs) > 0
+		depends, waves = depends || len(needs) > 0, waves || n != 0
+	}
+	if waves {
+		in.lower(places)
 	}
 	if !depends {
 		return places, errors.Join(errs...)
@@ -89,6 +92,18 @@ func (in Input) wantedPlaces() (map[object.ID]place, error) {
 		errs = append(errs, err)
 	}
 	return places, errors.Join(errs...)
+}
+
+// lower brings namespaces and definitions into the first wave in which anything
+// needs them.
+func (in Input) lower(places map[object.ID]place) {
+	for id, founding := range in.foundations() {
+		for _, below := range founding {
+			p := places[below]
+			p.wave = min(p.wave, places[id].wave)
+			places[below] = p
+		}
+	}
 }
 
 // unmet says why an object cannot depend on another one; it is empty when it can.

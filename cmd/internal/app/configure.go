@@ -45,11 +45,19 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
 			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
-			CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
+			DependsOn: dependenciesOf(a), CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
 			Wait: reconcile.Wait{All: *a.Wait, For: a.IDs(), Timeout: duration(a.Timeout), Checks: checks}, Suspend: *a.Suspend,
 		})
 	}
 	return wired, nil
+}
+
+func dependenciesOf(a config.App) []reconcile.Dependency {
+	var all []reconcile.Dependency
+	for _, d := range a.DependsOn {
+		all = append(all, reconcile.Dependency{App: d.App, Healthy: d.Until == "healthy"})
+	}
+	return all
 }
 
 func rulesOf(p config.Policy) plan.Rules {

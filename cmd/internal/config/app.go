@@ -29,10 +29,23 @@ type App struct {
 	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
 	// Render says how files become objects. Default: as the files tell.
 	Render render.Spec `json:"render,omitzero"`
+	// DependsOn lists apps that come first. Before they are ready, nothing of this
+	// app is applied; the next run takes it up. A name alone stands for an app that
+	// must be applied.
+	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// Policy says what the app may touch.
 	Policy
 	// Health says what is waited for.
 	Health
+}
+
+// Dependency is an app that comes first.
+type Dependency struct {
+	// App of the same ledger.
+	App string `json:"app" required:"true" short:"true"`
+	// Until says when it is ready: all of it is applied, or is healthy as well.
+	// Default applied.
+	Until string `json:"until,omitempty" oneof:"applied healthy"`
 }
 
 // Source is where an app's files are.

@@ -253,6 +253,7 @@ func (c check) apps() {
 		c.add("apps", "holds no app")
 	}
 	first := map[string]int{}
+	c.dependencies()
 	for i, a := range c.config.Apps {
 		field := fmt.Sprintf("apps[%d]", i)
 		c.unique(first, field+".name", a.Name)

@@ -249,12 +249,16 @@ func (d *decoder) free(node *yaml.Node, field string) {
 }
 
 func (d *decoder) structure(node *yaml.Node, loose any, into reflect.Value, field string) {
+	fields := Fields(into.Type())
+	if short := slices.IndexFunc(fields, func(f Field) bool { return f.Short }); short >= 0 && node.Kind == yaml.ScalarNode {
+		d.scalar(node, into.FieldByIndex(fields[short].Index), field, fields[short].OneOf)
+		return
+	}
 	pairs, ok := d.pairs(node, field)
 	if !ok {
 		return
 	}
 	values, _ := loose.(map[string]any)
-	fields := Fields(into.Type())
 	given := map[string]bool{}
 	for _, p := range pairs {
 		at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == p.key })

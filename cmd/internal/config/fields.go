@@ -16,6 +16,9 @@ type Field struct {
 	// OneOf lists the words that the field allows, separated by spaces (tag
 	// oneof:"take refuse").
 	OneOf string
+	// Short: the struct may be written as the value of this field alone (tag
+	// short:"true").
+	Short bool
 	// Owner is the struct that declares the field, and Go its name there.
 	Owner reflect.Type
 	Go    string
@@ -41,6 +44,7 @@ func Fields(t reflect.Type) []Field {
 				Name: name, Index: []int{i}, Type: f.Type,
 				Required: rule.required || f.Tag.Get("required") == "true",
 				OneOf:    or(rule.oneOf, f.Tag.Get("oneof")),
+				Short:    f.Tag.Get("short") == "true",
 				Owner:    t, Go: f.Name,
 			})
 		}

@@ -136,7 +136,13 @@ func (g generator) value(t reflect.Type, oneOf []string) map[string]any {
 			g.definitions[name] = nil // Types may hold themselves.
 			g.definitions[name] = g.schema(t)
 		}
-		return map[string]any{"$ref": "#/$defs/" + name}
+		ref := map[string]any{"$ref": "#/$defs/" + name}
+		for _, f := range config.Fields(t) {
+			if f.Short {
+				return map[string]any{"anyOf": []any{ref, g.property(f)}}
+			}
+		}
+		return ref
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": g.value(t.Elem(), oneOf)}
 	case reflect.Map:
