@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -109,13 +111,35 @@ func widen(l *ledger, a *app) state.Inventory {
 		case plan.Adopt:
 			// A member that was to be created and is found without our marks was
 			// made by somebody else. A late create goes with the object.
-			if holder := l.holdings[l.holders()[c.ID].App]; holder != nil {
-				member, _ := holder.owned.Lookup(c.ID)
-				m.Ghost = member.Ghost
-			}
+			m.Ghost = l.ghostOf(c.ID)
 			owned = owned.Update(m)
+		case plan.Replace:
+			owned = owned.Update(replaced(l, owned, m))
 		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
 		}
 	}
 	return owned
+}
+
+// ghostOf gives since when an object is a ghost in the inventory of the app that
+// holds it; nil when it is none.
+func (l *ledger) ghostOf(id object.ID) *time.Time {
+	if holder := l.holdings[l.holders()[id].App]; holder != nil {
+		member, _ := holder.owned.Lookup(id)
+		return member.Ghost
+	}
+	return nil
+}
+
+// replaced gives the member of an object that is deleted and made again: without
+// UID and digest, so that a run which finds it gone makes it, whatever the app
+// says about drift.
+func replaced(l *ledger, owned state.Inventory, m state.Member) state.Member {
+	if member, known := owned.Lookup(m.ID); known {
+		m.Origin, m.Ghost, m.Unsettled = member.Origin, member.Ghost, member.Unsettled
+	} else {
+		m.Ghost = l.ghostOf(m.ID)
+	}
+	m.UID = ""
+	return m
 }

@@ -86,7 +86,7 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 	case apply.TakenFirst:
 		// One that an earlier request of ours may have made is not another's for sure.
 		return member.UID == "" && member.Ghost == nil && member.Unsettled == nil
-	case apply.Created, apply.Changed, apply.Adopted, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred,
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred,
 		apply.Failed, apply.Moved, apply.Unknown, apply.Unsent, apply.Held:
 	}
 	return false
@@ -100,7 +100,7 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 	switch o.Verdict {
 	case apply.Fenced:
 		return a.settled(member, o.Meta.UID, l, ttl)
-	case apply.Created, apply.Changed, apply.Adopted:
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced:
 		member.Version = o.Change.Version
 		return a.settled(member, o.Meta.UID, l, ttl)
 	case apply.Pruned:
@@ -116,6 +116,8 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 		switch {
 		case o.Change.Action == plan.Create:
 			member.Ghost, member.UID = &since, ""
+		case o.Change.Action == plan.Replace: // it is not known whether its create was sent
+			member.Ghost, member.UID, member.Unsettled = &since, "", &since
 		default:
 			member.Unsettled = &since
 		}

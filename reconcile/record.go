@@ -132,7 +132,7 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 	changed, undone, unsent := false, false, false
 	for _, o := range last {
 		switch o.Verdict {
-		case apply.Created, apply.Changed, apply.Adopted, apply.Pruned:
+		case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned:
 			changed = true
 		case apply.Unsent:
 			unsent = true
@@ -176,7 +176,7 @@ func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
 		switch o.Verdict {
 		case apply.Created:
 			n.Created++
-		case apply.Changed:
+		case apply.Changed, apply.Replaced:
 			n.Changed++
 		case apply.Pruned:
 			n.Pruned++

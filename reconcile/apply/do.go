@@ -160,6 +160,8 @@ func (d *doer) change(ctx context.Context, c plan.Change) Outcome {
 		return d.update(ctx, c, Changed)
 	case plan.Adopt:
 		return d.update(ctx, c, Adopted)
+	case plan.Replace:
+		return d.replace(ctx, c)
 	case plan.Prune:
 		return d.prune(ctx, c)
 	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Defer, plan.Fence:
@@ -188,7 +190,7 @@ func Noted(c plan.Change) (Outcome, bool) {
 		if c.Reason == plan.ReasonConflict {
 			o.Verdict = Failed
 		}
-	case plan.Create, plan.Update, plan.Adopt, plan.Prune, plan.Fence:
+	case plan.Create, plan.Update, plan.Adopt, plan.Replace, plan.Prune, plan.Fence:
 	}
 	return o, o.Verdict != ""
 }

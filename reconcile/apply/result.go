@@ -14,6 +14,7 @@ const (
 	Created    Verdict = "created"
 	Changed    Verdict = "changed"
 	Adopted    Verdict = "adopted"
+	Replaced   Verdict = "replaced"
 	Pruned     Verdict = "pruned"
 	Fenced     Verdict = "fenced"
 	HandedOver Verdict = "handed-over"
@@ -71,7 +72,7 @@ func (r Result) Complete() bool {
 // purpose.
 func (v Verdict) Done() bool {
 	switch v {
-	case Created, Changed, Adopted, Pruned, Fenced, HandedOver, Kept, Forgotten, Reported:
+	case Created, Changed, Adopted, Replaced, Pruned, Fenced, HandedOver, Kept, Forgotten, Reported:
 		return true
 	case Deferred, Failed, Moved, TakenFirst, Unknown, Unsent, Held:
 	}

@@ -55,7 +55,10 @@ func refusal(err error) (plan.DryRun, error) {
 	var fields *apply.FieldConflictError
 	var namespace *noNamespaceError
 	var admission *admissionError
+	var fixed *immutableError
 	switch {
+	case errors.As(err, &fixed):
+		return plan.DryRun{Rejected: bare(err), Immutable: fixed.fields}, nil
 	case errors.As(err, &fields):
 		return plan.DryRun{Conflicts: fields.Fields}, nil
 	case errors.As(err, &namespace):

@@ -55,6 +55,8 @@ func (r request) refused(code int, header http.Header, body []byte) error {
 		return as(apply.ErrConflict)
 	case code == http.StatusUnprocessableEntity && changesUID(status):
 		return as(apply.ErrConflict)
+	case len(immutable(code, status)) > 0:
+		return &immutableError{words: words, fields: immutable(code, status)}
 	case unasked(code, status):
 		return &admissionError{words: words}
 	case code == http.StatusGone:

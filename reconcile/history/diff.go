@@ -162,7 +162,7 @@ func (b Book) trace(ctx context.Context, before, after *side, only string) (writ
 				continue
 			}
 			for _, c := range app.Changes {
-				if c.ID.GroupKind() != (object.GroupKind{Kind: "Secret"}) || apply.Verdict(c.Outcome) != apply.Changed {
+				if c.ID.GroupKind() != (object.GroupKind{Kind: "Secret"}) || apply.Verdict(c.Outcome) != apply.Changed && apply.Verdict(c.Outcome) != apply.Replaced {
 					continue
 				}
 				if written[app.Name] == nil {

@@ -191,7 +191,7 @@ func (b Book) search(ctx context.Context, why *Why, name Name, limit int) error 
 // wrote says whether a change did anything to its object, or to who owns it.
 func wrote(c state.Change) bool {
 	switch apply.Verdict(c.Outcome) {
-	case apply.Created, apply.Changed, apply.Adopted, apply.Pruned, apply.HandedOver, apply.Forgotten:
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.HandedOver, apply.Forgotten:
 		return true
 	case apply.Fenced, apply.Kept, apply.Reported, apply.Deferred, apply.Failed, apply.Moved,
 		apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held:

@@ -27,6 +27,9 @@ const (
 	RefusedNoSurvivor = "no-survivor"
 	// RefusedInhabited: a namespace would be pruned that wanted objects are in.
 	RefusedInhabited = "inhabited"
+	// RefusedImmutable: a field cannot be changed, and nobody opted in to replace
+	// the object.
+	RefusedImmutable = "immutable"
 	// RefusedNondeterministic: the chart renders differently each time.
 	RefusedNondeterministic = "nondeterministic"
 )
@@ -60,6 +63,7 @@ func (p *Plan) guard(in Input) {
 	}
 	p.guardProtected(in, pruned)
 	p.guardInhabited(in, pruned)
+	p.guardReplaced(in)
 	if in.Approved[p.Hash] {
 		p.Approved = slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 		p.Refusals = slices.DeleteFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })

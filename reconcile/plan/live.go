@@ -74,6 +74,9 @@ type DryRun struct {
 	Conflicts []string
 	// Rejected is the server's reason when it refused the object.
 	Rejected string
+	// Immutable lists the fields that cannot be changed, when the server had
+	// nothing else against the object.
+	Immutable []string
 	// NotValidated is the reason why the server could not tell, such as a
 	// webhook that cannot do dry runs or a namespace that is in the same plan.
 	NotValidated string

@@ -258,7 +258,7 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		p.report(c, live.DryRun)
 		return
 	}
-	if p.rejected(in, o, live.DryRun, &c) {
+	if p.replaces(in, o, live, c) || p.rejected(in, o, live.DryRun, &c) {
 		return
 	}
 	if !p.differs(in, o, member, live, &c) && c.Action == Update {

@@ -237,7 +237,7 @@ func (c Change) stage() stage {
 		return stagePrune
 	case HandOver, Keep, Forget:
 		return stageNote
-	case Create, Update, Adopt, Report, Defer, Fence:
+	case Create, Update, Adopt, Replace, Report, Defer, Fence:
 	}
 	return stageApply
 }

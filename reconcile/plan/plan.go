@@ -31,6 +31,9 @@ const (
 	Adopt Action = "adopt"
 	// Prune deletes an object that left the set.
 	Prune Action = "prune"
+	// Replace deletes an object of which fields cannot be changed, and makes it
+	// again.
+	Replace Action = "replace"
 	// HandOver gives an object to another app of the ledger that wants it.
 	HandOver Action = "hand-over"
 	// Keep leaves an object that left the set but may not be pruned.
@@ -177,7 +180,7 @@ func (p Plan) Acts() bool {
 // Writes says whether the action writes to the cluster.
 func (a Action) Writes() bool {
 	switch a {
-	case Create, Update, Adopt, Prune, Fence:
+	case Create, Update, Adopt, Replace, Prune, Fence:
 		return true
 	case HandOver, Keep, Forget, Defer, Report:
 	}

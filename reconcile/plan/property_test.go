@@ -126,6 +126,8 @@ func TestMakeHoldsItsLaws(t *testing.T) {
 						t.Fatalf("seed %d: %+v is pruned though the set names it %s", seed, c, o.ID)
 					}
 				}
+			case plan.Replace: // of which these inputs hold none
+				t.Fatalf("seed %d: %+v is replaced, and nothing says that it cannot be changed", seed, c)
 			case plan.Forget:
 				renamed := c.Reason == plan.ReasonRenamed
 				if live.State != plan.Absent && !live.NoKind && owner != plan.Foreign && !renamed {

@@ -10,6 +10,9 @@ type Rules struct {
 	RefuseConflicts bool
 	// ReportDrift: drift is shown and left in place.
 	ReportDrift bool
+	// Replace: an object with a field that cannot be changed is deleted and made
+	// again; otherwise the object itself must opt in.
+	Replace bool
 	// KeepAll: nothing of the app is pruned.
 	KeepAll bool
 	// Propagation of deletes: background (also when empty), foreground, orphan.

@@ -306,6 +306,27 @@ var mutants = []mutant{
 		tests:     []string{"./reconcile/window"},
 	},
 	{
+		safeguard: "a replacement may be cut off between its delete and its create",
+		file:      "reconcile/claim.go",
+		old:       "			owned = owned.Update(replaced(l, owned, m))\n",
+		new:       "			owned = owned.Widen(replaced(l, owned, m))\n",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "nothing is replaced without an opt-in",
+		file:      "reconcile/plan/replace.go",
+		old:       "	if !in.Rules.mayReplace(o) {",
+		new:       "	if false {",
+		tests:     []string{planning},
+	},
+	{
+		safeguard: "a protected kind is replaced by approval only",
+		file:      "reconcile/plan/guards.go",
+		old:       "	p.guardReplaced(in)\n",
+		new:       "",
+		tests:     []string{planning},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",

@@ -48,7 +48,7 @@ var update = flag.Bool("update", false, "write what the binary says into the scr
 //
 //	tidemark ARGS...               run the binary; it must exit with 0
 //	exit CODE tidemark ARGS...     run it; it must exit with CODE
-//	signal NAME SIGNAL             send TERM or INT to the program that "exec … &NAME&" began
+//	signal NAME SIGNAL             send TERM, INT or KILL to the program that "exec … &NAME&" began
 //	exited NAME CODE               hold its exit code, after "wait NAME"
 //
 //	cluster [NAMESPACE...]         point at the API server, and make namespaces; $NS is the script's own

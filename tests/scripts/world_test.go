@@ -117,8 +117,8 @@ func hear(ts *testscript.TestScript) {
 
 // signal: NAME SIGNAL
 func signal(ts *testscript.TestScript, args []string) {
-	want(ts, args, 2, 2, "signal NAME TERM|INT")
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}
+	want(ts, args, 2, 2, "signal NAME TERM|INT|KILL")
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}
 	number, known := signals[args[1]]
 	if !known {
 		ts.Fatalf("signal: %s is none", args[1])

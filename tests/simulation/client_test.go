@@ -261,6 +261,8 @@ func (c *client) DryRun(ctx context.Context, o object.Object, at apply.Target, f
 			return plan.DryRun{Conflicts: fields.Fields}, nil
 		case errors.As(err, &space):
 			return plan.DryRun{NotValidated: fmt.Sprintf("there is no namespace %q yet", space.namespace)}, nil
+		case errors.Is(err, errImmutable):
+			return plan.DryRun{Rejected: err.Error(), Immutable: []string{"data.fixed"}}, nil
 		case errors.Is(err, apply.ErrRejected), errors.Is(err, apply.ErrNoKind):
 			return plan.DryRun{Rejected: err.Error()}, nil
 		case err != nil:

@@ -93,9 +93,9 @@ func (r request) fits(c plan.Change) bool {
 	switch r.verb {
 	case "apply":
 		creates := r.at == (apply.Target{})
-		return creates && c.Action == plan.Create || !creates && (c.Action == plan.Update || c.Action == plan.Adopt)
+		return creates && (c.Action == plan.Create || c.Action == plan.Replace) || !creates && (c.Action == plan.Update || c.Action == plan.Adopt)
 	case "delete":
-		return c.Action == plan.Prune
+		return c.Action == plan.Prune || c.Action == plan.Replace
 	}
 	return false
 }
@@ -207,20 +207,35 @@ func (c *chronicle) plant(head state.Head) {
 }
 
 // No object that is wanted is ever absent: nobody deletes what its own revision
-// wants, and no late delete lands once a newer run that wants the object has
+// wants but to make it again, and no late delete lands once a newer run that wants the object has
 // settled.
 func (c *chronicle) neverAbsent(m *message) {
 	if m.object == nil || m.object.verb != "delete" || c.server.objects[m.object.id] != nil {
 		return
 	}
 	for app, ref := range m.from.wants {
-		if slices.ContainsFunc(c.repo[ref][app], func(o object.Object) bool { return o.ID == m.object.id }) {
+		if !c.replaces(m) && slices.ContainsFunc(c.repo[ref][app], func(o object.Object) bool { return o.ID == m.object.id }) {
 			c.violate("never absent: %s, and its own revision %s wants it", m, ref)
 		}
 	}
 	if by := c.settledSince(m); by != nil {
 		c.violate("never absent: %s, sent %s ago, lands after %s settled, which wants it", m, time.Since(m.sent), by.name)
 	}
+}
+
+// replaces says whether a delete is the first half of a replacement that its run
+// committed.
+func (c *chronicle) replaces(m *message) bool {
+	for _, h := range c.heads {
+		for _, app := range h.Apps {
+			if h.by == m.from && slices.ContainsFunc(c.planOf(app.Plan).Changes, func(change plan.Change) bool {
+				return change.ID == m.object.id && change.Action == plan.Replace
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // No late apply lands on an object once a newer run that wants it has settled. (One

@@ -107,6 +107,12 @@ func configMapIn(namespace, name, value string) object.Object {
 
 func configMap(name, value string) object.Object { return configMapIn("shop", name, value) }
 
+// fixed gives a ConfigMap with a field that cannot be changed, which lets itself be
+// replaced.
+func fixed(name, value string) object.Object {
+	return made("v1", "ConfigMap", "shop", name, fields{"data": fields{"fixed": value}}).WithMetadata(nil, map[string]string{"tidemark.dev/replace": "enabled"})
+}
+
 func secret(name, value string) object.Object {
 	return made("v1", "Secret", "shop", name, fields{"data": fields{"key": base64.StdEncoding.EncodeToString([]byte(value))}})
 }

@@ -209,6 +209,17 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "replace", before: []string{"r1"}, ref: "r2", then: "r2",
+		repo: repository{
+			"r1": web(configMap("one", "1"), fixed("two", "1"), configMap("gone", "1")),
+			"r2": web(configMap("one", "2"), fixed("two", "2")),
+		},
+	},
+	{
+		name: "replace-and-back", before: []string{"r1"}, ref: "r2", then: "r1",
+		repo: repository{"r1": web(fixed("two", "1")), "r2": web(fixed("two", "2"))},
+	},
+	{
 		name: "drift", before: []string{"r1"}, ref: "r1", then: "r1",
 		repo: repository{"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("same", "1"))},
 		prepare: func(w *world) {

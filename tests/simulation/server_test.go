@@ -192,6 +192,9 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 			old.leaves["metadata.labels.kubernetes.io/metadata.name"] = o.ID.Name
 		}
 	}
+	if fixed, set := old.leaves["data.fixed"]; set && fixed != wanted["data.fixed"] {
+		return nil, errImmutable
+	}
 	next := old.edited(o.Version)
 	had := old.owners[manager].fields
 	now := map[string]bool{}
@@ -215,6 +218,9 @@ func (s *server) applied(o object.Object, at apply.Target, manager string, force
 	}
 	return next, nil
 }
+
+// errImmutable: an object that holds the field data.fixed keeps its value for life.
+var errImmutable = fmt.Errorf("%w: data.fixed: field is immutable", apply.ErrRejected)
 
 // edited gives a copy that may be changed.
 func (o *stored) edited(version string) *stored {

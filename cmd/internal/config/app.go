@@ -86,6 +86,10 @@ type Policy struct {
 	Conflicts string `json:"conflicts,omitempty" oneof:"take refuse"`
 	// Drift is put right (correct) or only told (report). Default correct.
 	Drift string `json:"drift,omitempty" oneof:"correct report"`
+	// Immutable: an object with a field that cannot be changed is refused unless
+	// it carries tidemark.dev/replace: enabled (refuse), or is deleted and made
+	// again (replace). Default refuse.
+	Immutable string `json:"immutable,omitempty" oneof:"refuse replace"`
 	// Prune deletes objects that left the set. Default true.
 	Prune *bool `json:"prune,omitempty"`
 	// Propagation of deletes. Default background.
@@ -127,6 +131,7 @@ func (a App) withDefaults(d Defaults) App {
 	}
 	a.Conflicts = or(a.Conflicts, d.Conflicts, "take")
 	a.Drift = or(a.Drift, d.Drift, "correct")
+	a.Immutable = or(a.Immutable, d.Immutable, "refuse")
 	a.Prune = or(a.Prune, d.Prune, new(true))
 	a.Propagation = or(a.Propagation, d.Propagation, "background")
 	a.Suspend = or(a.Suspend, d.Suspend, new(false))

@@ -83,7 +83,7 @@ func levelOf(outcome string) zerolog.Level {
 		return zerolog.ErrorLevel
 	case apply.Deferred, apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held:
 		return zerolog.WarnLevel
-	case apply.Created, apply.Changed, apply.Adopted, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
 	}
 	return zerolog.InfoLevel
 }

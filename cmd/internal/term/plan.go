@@ -160,6 +160,8 @@ func sign(action plan.Action) (mark, color string) {
 		return "~", yellow
 	case plan.Adopt:
 		return ">", cyan
+	case plan.Replace:
+		return "-/+", red
 	case plan.Prune:
 		return "-", red
 	case plan.Defer:
@@ -175,7 +177,7 @@ func because(action plan.Action, reason plan.Reason) string {
 	switch action {
 	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
 		return string(reason)
-	case plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
+	case plan.Replace, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
 	}
 	return string(action) + ", " + string(reason)
 }
@@ -250,7 +252,7 @@ func summary(changes []plan.Change, unchanged int) string {
 	}
 	text := counted(
 		count{n[plan.Create], "to create"}, count{n[plan.Update], "to change"}, count{n[plan.Adopt], "to adopt"},
-		count{n[plan.Prune], "to prune"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
+		count{n[plan.Replace], "to replace"}, count{n[plan.Prune], "to prune"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
 		count{n[plan.Report], "drifted"}, count{n[plan.Keep], "kept"}, count{n[plan.Forget], "to forget"},
 	)
 	if text == "" {

@@ -109,7 +109,7 @@ func (p *page) refusal(reason, message string) {
 // expected says whether the outcome of a change says no more than its mark.
 func expected(c state.Change) bool {
 	switch apply.Verdict(c.Outcome) {
-	case "", apply.Created, apply.Changed, apply.Adopted, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+	case "", apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
 		return true
 	case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held:
 	}
