@@ -88,6 +88,7 @@ func (r *runner) commitment(ctx context.Context, name string, p plan.Plan, inven
 func (r *runner) edit(l *ledger, commits []committed) func(*state.Head) {
 	return func(head *state.Head) {
 		head.Cluster, head.Config = l.cluster, r.config.Digest
+		r.repin(head)
 		for _, c := range commits {
 			a := head.Apps[c.app]
 			a.Plan, a.Inventory = &c.plan, &c.inventory

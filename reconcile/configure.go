@@ -37,6 +37,11 @@ type app struct {
 	recalled *state.SeenApp
 
 	// resolve
+	// fixed is the kept set that the app stays at, nil when it follows its source;
+	// asIs are its Secrets whose data was not kept.
+	fixed    *state.Kept
+	asIs     map[object.ID]bool
+	restored string // the digest of the kept set
 	revision source.Revision
 	// rest is the digest of everything but the commit that rendering depends on,
 	// and inputs that of everything.
@@ -75,6 +80,8 @@ type app struct {
 	fencedOff map[object.ID]bool
 	// carried is the plan that was committed and is carried out.
 	carried *state.Ref
+	// redacted: a credential of the run was taken out of the set before it was stored.
+	redacted bool
 	results []apply.Result
 	// later are the changes that were planned after the first plan.
 	later []plan.Change
@@ -126,7 +133,7 @@ func (r *runner) configure(ctx context.Context, l *ledger) ([]*app, error) {
 		return apps, err
 	}
 	r.doubtHealth(l, apps)
-	return apps, nil
+	return apps, r.pin(ctx, l, apps)
 }
 
 // lastConfig gives the configuration that the last run read from a repository.

@@ -128,6 +128,9 @@ func wanted(a *app) []object.ID {
 
 // look finds out what applying a desired object would do.
 func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan.Observed) (object.Object, plan.Observed) {
+	if a.asIs[o.ID] {
+		return o, seen
+	}
 	member, owned := a.owned.Lookup(o.ID)
 	varying := a.rendered.Varying[o.ID]
 	switch seen.State {

@@ -33,6 +33,11 @@ type Job struct {
 	// Watcher shows what becomes of what was applied; nil waits for nothing.
 	Watcher Watcher
 
+	// Rollback takes an app back to a set that was kept; nil does not.
+	Rollback *Rollback
+	// Unseal decrypts what Config.Seal encrypted; nil cannot.
+	Unseal func([]byte) ([]byte, error)
+
 	// Approve holds plan hashes that this run may carry out although a guard
 	// asks for approval (sync --confirm), and why.
 	Approve []string
@@ -101,6 +106,10 @@ type Config struct {
 	// Retention is how long the blobs that a record speaks of stay; what nothing
 	// names any more stays a week in any case.
 	Retention time.Duration
+	// Keep is how many sets of each app are kept to go back to, and Seal encrypts the
+	// data of their Secrets; without it that is left out.
+	Keep int
+	Seal func([]byte) ([]byte, error)
 	// FoldUnchanged: records of unchanged runs are folded into one an hour.
 	FoldUnchanged bool
 	// Windows say when apps may be acted on.

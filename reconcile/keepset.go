@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,7 +24,10 @@ func (r *runner) keepSet(ctx context.Context, end *settled) error {
 	}
 	data, err := set.Encode()
 	if err == nil {
-		data, err = state.Pack(r.redact(data))
+		plain := data
+		data = r.redact(data)
+		a.redacted = !bytes.Equal(plain, data)
+		data, err = state.Pack(data)
 	}
 	if err != nil {
 		return err

@@ -74,9 +74,21 @@ func TestRunLeavesADepartedAppAlone(t *testing.T) {
 		t.Errorf("counts = %+v, want 2 kept", got)
 	}
 
-	// It comes back as if it had never been away.
+	// Nobody puts right what is done to it meanwhile.
+	if _, err := server.Patch(t.Context(), old.path("one"), []byte(`{"data":{"key":"edited"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	w.sync(0)
+	if got := old.get(t, "one"); got != "edited" {
+		t.Errorf("one = %q, want it left alone", got)
+	}
+
+	// It comes back, and is looked at as a whole.
 	w.apps = []*repo{old, other}
-	counts(t, w.sync(0), state.Counts{Unchanged: 2})
+	counts(t, w.sync(0), state.Counts{Changed: 1, Drifted: 1, Unchanged: 1})
+	if got := old.get(t, "one"); got != "1" {
+		t.Errorf("one = %q, want it put right", got)
+	}
 	if w.head().Apps["old"].Left {
 		t.Error("the head still says that the app left")
 	}

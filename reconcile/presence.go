@@ -37,7 +37,9 @@ func (i *inspector) listed() {
 		member, _ := i.of.owned.Lookup(id)
 		// A dead run may have applied anything to a member in doubt, and the
 		// server's note of our fields tells the time by the second.
-		seen.Certain = !member.InDoubt() && i.ledger.certain(i.of.Name, id, meta, true)
+		// While its app was away, nobody looked at what it holds.
+		back := i.of.left == plan.NotLeft && i.of.prior.Left
+		seen.Certain = !member.InDoubt() && !back && i.ledger.certain(i.of.Name, id, meta, true)
 		i.live[id] = seen
 	}
 }

@@ -20,7 +20,7 @@ import (
 func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("compare")()
 	for _, a := range apps {
-		if a.err != nil || a.prior.Inputs == "" || a.prior.Inputs == a.inputs || a.revision.Commit == "" {
+		if a.err != nil || a.fixed != nil || a.prior.Inputs == "" || a.prior.Inputs == a.inputs || a.revision.Commit == "" {
 			continue
 		}
 		reads, err := r.recallReads(ctx, l)

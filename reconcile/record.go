@@ -35,6 +35,9 @@ func (r *runner) record(l *ledger, apps []*app, cause error) state.Record {
 		codes = append(codes, ExitOf(cause))
 		rec.Message = cause.Error()
 	}
+	if r.job.Rollback != nil {
+		rec.Message = join(r.rolled(), rec.Message)
+	}
 	if l.skipped {
 		rec.Message = "run " + l.head.Lease.Run + " of " + l.head.Lease.Holder + " is at work on this ledger"
 	}
@@ -96,6 +99,9 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 	}
 	var code int
 	entry.Verdict, code, entry.Message = a.verdict(last)
+	if a.fixed != nil {
+		entry.Message = join(entry.Message, a.stays())
+	}
 	if a.left != plan.NotLeft {
 		entry.Message = join(a.farewell(last), entry.Message)
 		if a.removal != "" {

@@ -53,7 +53,7 @@ func (r *runner) identify(ctx context.Context, l *ledger) error {
 func (r *runner) resolve(ctx context.Context, l *ledger, apps []*app) {
 	defer r.stage("resolve")()
 	for _, a := range apps {
-		if a.left != plan.NotLeft {
+		if a.left != plan.NotLeft || a.fixed != nil && r.staysFixed(ctx, l, a) {
 			continue
 		}
 		revision, err := a.Source.Resolve(ctx)
@@ -133,6 +133,9 @@ func (r *runner) render(ctx context.Context, l *ledger, apps []*app) {
 // fetch gets an app's revision, and says which files rendering will read: those
 // of all apps come together.
 func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
+	if a.fixed != nil {
+		return
+	}
 	revision, err := a.Source.Fetch(ctx, a.revision)
 	if err != nil {
 		a.err = fmt.Errorf("fetch: %w", within(ctx, err))
@@ -150,6 +153,9 @@ func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
 }
 
 func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) (err error) {
+	if a.fixed != nil {
+		return r.restore(ctx, a)
+	}
 	r.mu.Lock()
 	r.renders++
 	r.mu.Unlock()
@@ -218,6 +224,8 @@ func (a *app) digestSet(objects []object.Object) error {
 	if err != nil {
 		return err
 	}
-	a.digest, err = set.Digest()
+	if a.digest, err = set.Digest(); err == nil && a.fixed != nil {
+		a.digest = a.restored // what was left out of it is part of that
+	}
 	return err
 }

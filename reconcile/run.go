@@ -126,6 +126,8 @@ type runner struct {
 	renders  int64
 	config   Config
 	warnings []string
+	// pins are what becomes of the apps' pins, nil for one that ended.
+	pins   map[string]*state.Pin
 	report   Report
 	// gate is passed by each request to the cluster while apps are looked at and
 	// applied side by side.

@@ -44,6 +44,7 @@ type settled struct {
 	inventory *state.Ref
 	result    *state.Ref
 	set       *state.Ref
+	kept      []state.Kept // nil leaves them as they are
 	complete  bool
 }
 
@@ -125,6 +126,7 @@ func (r *runner) write(ctx context.Context, l *ledger, apps []*app) (state.Recor
 		}
 		head.Ended(r.job.Now())
 		l.witness.into(head)
+		r.repin(head)
 		for _, end := range ends {
 			head.Apps[end.app.Name] = end.into(head.Apps[end.app.Name])
 			if end.app.gone() {
@@ -151,6 +153,12 @@ func (end settled) into(a state.App) state.App {
 	}
 	if end.result != nil {
 		a.Result = end.result
+	}
+	if end.kept != nil {
+		a.Kept = end.kept
+	}
+	if end.app.results != nil || end.complete && end.app.planned {
+		a.Present = state.KeptDigest(end.app.digest)
 	}
 	a.Left = end.app.left == plan.LeftStays
 	if end.set != nil {
@@ -211,7 +219,11 @@ func (r *runner) store(ctx context.Context, end *settled, inventory bool) error 
 		}
 		end.inventory = &ref
 	}
-	if err := r.keepSet(ctx, end); err != nil || a.results == nil {
+	err := r.keepSet(ctx, end)
+	if err == nil {
+		err = r.keep(ctx, end)
+	}
+	if err != nil || a.results == nil {
 		return err
 	}
 	data, err := json.Marshal(a.results)

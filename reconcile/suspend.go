@@ -39,7 +39,8 @@ func Suspend(ctx context.Context, job Job, apps []string, until time.Time) (stat
 	})
 }
 
-// Resume ends what keeps runs from acting on apps: suspensions. When no app is
+// Resume ends what keeps runs from acting on apps, and from following their
+// sources: suspensions, pins and quarantines. When no app is
 // named it ends a freeze; apps that are suspended by name stay so. With nothing
 // to end it is ErrNeedless.
 func Resume(ctx context.Context, job Job, apps []string) (state.Record, error) {
@@ -49,8 +50,8 @@ func Resume(ctx context.Context, job Job, apps []string) (state.Record, error) {
 			head.Freeze = nil
 		}
 		err := eachNamed(head, apps, func(app *state.App) {
-			ended = ended || app.Suspend != nil
-			app.Suspend = nil
+			ended = ended || app.Suspend != nil || app.Pin != nil || app.Quarantine != nil
+			app.Suspend, app.Pin, app.Quarantine = nil, nil, nil
 		})
 		if err == nil && !ended {
 			err = Refused(fmt.Errorf("%w: nothing keeps runs from acting on %s, as far as the state knows", ErrNeedless, named(apps)))

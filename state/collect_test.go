@@ -138,3 +138,19 @@ func TestCollectAfterTheRetentionWasShortened(t *testing.T) {
 		}
 	})
 }
+
+func TestAHeadNamesWhatCanBeGoneBackTo(t *testing.T) {
+	t.Parallel()
+	kept := func(run string) state.Kept {
+		return state.Kept{Set: state.Ref{Path: "runs/" + run + "/set-web"}, Rest: state.Ref{Path: "runs/" + run + "-rest/kept-web"}}
+	}
+	pinned, quarantined := kept("pinned"), kept("quarantined")
+	head := state.Head{Apps: map[string]state.App{"web": {
+		Kept: []state.Kept{kept("newer"), kept("older")},
+		Pin:  &state.Pin{Set: &pinned}, Quarantine: &state.Quarantine{Set: &quarantined},
+	}}}
+	want := []string{"newer", "newer-rest", "older", "older-rest", "pinned", "pinned-rest", "quarantined", "quarantined-rest"}
+	if got := head.Runs(); !slices.Equal(got, want) {
+		t.Errorf("runs = %v, want %v", got, want)
+	}
+}

@@ -74,6 +74,7 @@ func sampleRecord() state.Record {
 }
 
 func sampleHead(record []byte) state.Head {
+	kept := state.Kept{Digest: sum([]byte("set"))[:32], Set: *ref("set-web"), Rest: *ref("kept-web"), Sealed: sum([]byte("read"))[:32]}
 	return state.Head{
 		Format: 1, Lineage: "4f1c", Cluster: "0b5e", Config: sum([]byte("config")), Seq: 123, Nonce: "d1ce", Epoch: 7, Heard: 7, Witnessed: 6,
 		Committed: &state.Committed{Repo: "https://example.com/shop.git", Commit: "c0ffee", Path: "tidemark.yaml", Text: *ref("config")},
@@ -87,9 +88,9 @@ func sampleHead(record []byte) state.Head {
 			Chart:    &state.Chart{Name: "web", Version: "1.2.3"},
 			Inputs:   sum([]byte("inputs")), Inventory: ref("inventory-web"), Plan: ref("plan-web"), Set: ref("set-web"), Result: ref("result"),
 			Health: state.Unhealthy, Waiting: tide,
-			NewCluster: true, Left: true,
-			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide},
-			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Reason: "incident 7", Actor: "eve", Since: tide},
+			NewCluster: true, Left: true, Kept: []state.Kept{kept}, Present: kept.Digest,
+			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Content: sum([]byte("read")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide, Set: &kept},
+			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Set: &kept, Reason: "incident 7", Actor: "eve", Since: tide, Until: tide.Add(time.Hour), UntilChange: true, Inputs: sum([]byte("inputs"))},
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},
 		}},

@@ -93,11 +93,15 @@ type App struct {
 	// Left: the app left the configuration, and its objects stay until somebody says
 	// what is to become of them.
 	Left bool `json:"left,omitempty"`
+	// Kept are sets that can be gone back to, the newest first, and Present is the
+	// digest of the one that was applied last, in full or not; both digests as in
+	// Kept.
+	Kept    []Kept `json:"kept,omitempty"`
+	Present string `json:"present,omitempty"`
 	// NewCluster: the ledger was told of another cluster, and no run of the app
 	// succeeded there yet. Until one did, nothing of it is pruned.
 	NewCluster bool `json:"newCluster,omitempty"`
-	// Quarantine names a revision that is not to be tried again, Pin one to stay
-	// at, Approval a plan that may pass its guards once.
+	// Quarantine names inputs that are not to be tried again, Pin a set to stay at, Approval a plan that may pass its guards once.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`
 	Approval   *Approval   `json:"approval,omitempty"`
@@ -148,19 +152,32 @@ type Chart struct {
 
 // Quarantine says which inputs of an app are not tried again, and why.
 type Quarantine struct {
-	Commit string    `json:"commit,omitempty"`
-	Inputs string    `json:"inputs,omitempty"`
-	Reason string    `json:"reason"`
-	Run    string    `json:"run"`
-	Since  time.Time `json:"since"`
+	Commit string `json:"commit,omitempty"`
+	// Inputs is the digest of App.Inputs, Content the one of what was read, which
+	// stays the same when a commit touches nothing of it.
+	Inputs  string    `json:"inputs,omitempty"`
+	Content string    `json:"content,omitempty"`
+	Reason  string    `json:"reason"`
+	Run     string    `json:"run"`
+	Since   time.Time `json:"since"`
+	// Set is what the app was taken back to.
+	Set *Kept `json:"set,omitempty"`
 }
 
-// Pin keeps an app at a revision, or, with no revision, where it is.
+// Pin keeps an app at a set that it had before.
 type Pin struct {
 	Revision *Revision `json:"revision,omitempty"`
-	Reason   string    `json:"reason"`
-	Actor    string    `json:"actor"`
-	Since    time.Time `json:"since"`
+	// Set is what the app is kept at.
+	Set    *Kept     `json:"set,omitempty"`
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	Since  time.Time `json:"since"`
+	// Until is when it ends by itself; zero is never.
+	Until time.Time `json:"until,omitzero"`
+	// UntilChange: it ends when the app's inputs are others than Inputs, which a run
+	// fills in that finds it empty.
+	UntilChange bool   `json:"untilChange,omitempty"`
+	Inputs      string `json:"inputs,omitempty"`
 }
 
 // Approval lets the plan with this hash pass its guards once.
@@ -238,11 +255,26 @@ func (h Head) refs() []Ref {
 	}
 	for _, app := range h.Apps {
 		add(app.Inventory, app.Plan, app.Set, app.Result)
+		for _, kept := range app.kept() {
+			add(&kept.Set, &kept.Rest)
+		}
 	}
 	if h.Audit.Path != "" {
 		add(&Ref{Path: h.Audit.Path, SHA256: h.Audit.Hash})
 	}
 	return refs
+}
+
+// kept gives every set that the app may go back to.
+func (a App) kept() []Kept {
+	kept := slices.Clone(a.Kept)
+	if a.Pin != nil && a.Pin.Set != nil {
+		kept = append(kept, *a.Pin.Set)
+	}
+	if a.Quarantine != nil && a.Quarantine.Set != nil {
+		kept = append(kept, *a.Quarantine.Set)
+	}
+	return kept
 }
 
 // clone gives a head whose maps and slices may be edited.

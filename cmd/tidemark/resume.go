@@ -14,9 +14,9 @@ func (c *cli) resume() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "resume [APP...] --reason REASON",
-		Short: "Let runs act again on what was suspended",
-		Long: `Resume ends the suspension of an app or, without an APP, the freeze of the whole
-ledger. The next run acts on what it finds then.`,
+		Short: "Let runs act again on what was suspended, pinned or quarantined",
+		Long: `Resume ends the suspension, the pin and the quarantine of an app or, without an
+APP, the freeze of the whole ledger. The next run acts on what it finds then.`,
 		Example: "  tidemark resume shop --reason 'the move is done' --state s3://my-bucket/tidemark",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, apps []string) error {

@@ -25,6 +25,8 @@ type Input struct {
 	// CreateOnly are desired objects that are made when absent and otherwise left
 	// to whoever owns them: the namespace of createNamespace.
 	CreateOnly map[object.ID]bool
+	// AsIs are desired objects of which only the name is known: what is live stays.
+	AsIs map[object.ID]bool
 	// SameInputs: these very inputs were fully applied before, so that what
 	// differs is drift. It tells where no digest can.
 	SameInputs bool
@@ -139,6 +141,15 @@ func (p *Plan) want(in Input, o object.Object) {
 	c := Change{ID: o.ID, Version: o.Version}
 	live := in.Live[o.ID]
 	c.UID, c.ResourceVersion, c.Generation = live.UID, live.ResourceVersion, live.Generation
+	if in.AsIs[o.ID] && live.State != Unknown && live.State != Terminating {
+		if live.State == Present {
+			p.Unchanged++
+			return
+		}
+		c.Action, c.Reason, c.Note = Defer, ReasonNoData, "it is absent, and its data was not kept"
+		p.Changes = append(p.Changes, c)
+		return
+	}
 	switch live.State {
 	case Unknown:
 		p.wantUnknown(in, o, live, c)

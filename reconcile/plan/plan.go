@@ -76,6 +76,7 @@ const (
 	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
 	ReasonDoubt       Reason = "in-doubt"     // a request of a run before may be on its way
 	ReasonDetached    Reason = "detached"     // a person lets go of it
+	ReasonNoData      Reason = "no-data"      // a Secret of a kept set, without its data
 	ReasonLeft        Reason = "left"         // its app left the configuration
 	ReasonNewCluster  Reason = "new-cluster"  // left the set, and no run succeeded in this cluster yet
 )

@@ -271,6 +271,27 @@ var mutants = []mutant{
 		tests:     []string{simulation},
 	},
 	{
+		safeguard: "what an app holds that was away is looked at closely",
+		file:      "reconcile/presence.go",
+		old:       "!member.InDoubt() && !back && ",
+		new:       "!member.InDoubt() && ",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "a rollback writes no Secret without its data",
+		file:      "reconcile/plan/make.go",
+		old:       "	if in.AsIs[o.ID] && live.State != Unknown",
+		new:       "	if in.AsIs[o.ID] && o.ID.Kind == \"\" && live.State != Unknown",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "collection: what an app may go back to is named by the head",
+		file:      "state/head.go",
+		old:       "			add(&kept.Set, &kept.Rest)\n",
+		new:       "			_ = add\n",
+		tests:     []string{ledger},
+	},
+	{
 		safeguard: "witness: it is written before anything else",
 		file:      "reconcile/witness.go",
 		old:       "	if r.job.Witness == nil || l.witness.mute != \"\" || l.witness.written == epoch {",

@@ -38,6 +38,7 @@ func (p *process) configure(context.Context, *reconcile.Committed) (reconcile.Co
 	config := reconcile.Config{Digest: "config", DeferTimeout: p.deferTimeout}
 	for _, name := range p.apps {
 		if _, named := p.repo[p.ref][name]; !named {
+			delete(p.wants, name)
 			continue // the revision's configuration does not name the app
 		}
 		a := app{process: p, name: name}

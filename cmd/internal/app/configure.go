@@ -21,10 +21,14 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		return reconcile.Config{}, s.fault(classify(err))
 	}
 	attempt.config = c
+	seal, err := sealTo(c.History)
+	if err != nil {
+		return reconcile.Config{}, s.fault(classify(err))
+	}
 	wired := reconcile.Config{
 		Committed: file, Partial: s.settings.isSingle(),
 		Digest: c.Digest(), FoldUnchanged: c.Audit.Unchanged == "hourly", DeferTimeout: duration(c.DeferTimeout),
-		Retention: duration(c.Audit.Retention),
+		Retention: duration(c.Audit.Retention), Keep: *c.History.Keep, Seal: seal,
 	}
 	for _, w := range c.SyncWindows {
 		opens, err := w.Window()
@@ -101,6 +105,9 @@ func (a *attempt) committed(ctx context.Context, last *reconcile.Committed) (con
 // committedFile looks the revision up, and fetches it only when it is another
 // than the last run's.
 func (a *attempt) committedFile(ctx context.Context, last *reconcile.Committed) (*reconcile.Committed, error) {
+	if last != nil && a.session.settings.LastConfig && last.Path == a.session.settings.Config {
+		return last, nil
+	}
 	remote, err := a.flagRemote().get(ctx)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,12 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 	if err != nil {
 		return reconcile.Job{}, err
 	}
+	unseal, err := s.unseal()
+	if err != nil {
+		return reconcile.Job{}, err
+	}
 	job := reconcile.Job{
+		Unseal: unseal, Rollback: s.settings.Rollback,
 		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target, Witness: witness, Watcher: target,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
 		Self: s.self(ctx), Git: s.gitCost, PeakMemory: peakMemory,

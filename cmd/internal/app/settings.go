@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile"
 )
 
 // Settings are what a command was told by its flags and their variables. Where
@@ -26,6 +27,13 @@ type Settings struct {
 	Timeout, LeaseTTL, LockWait time.Duration
 	Confirm                     []string
 	Reason                      string
+	// Rollback is what tidemark rollback asks for.
+	Rollback *reconcile.Rollback
+	// AgeIdentity is a file with the key to the Secrets of kept sets.
+	AgeIdentity string
+	// LastConfig takes the configuration that the last run read from a repository, so
+	// that none has to answer.
+	LastConfig bool
 	KubeVersion                 string
 	APIVersions                 []string
 }

@@ -35,6 +35,7 @@ func (c check) all() {
 	c.cluster("cluster", c.config.Cluster)
 	c.positive()
 	c.repositories()
+	c.history()
 	c.charts()
 	c.source("defaults.source", c.config.Defaults.Source)
 	c.policy("defaults", c.config.Defaults.Policy)

@@ -50,6 +50,8 @@ type Config struct {
 	Apps []App `json:"apps" required:"true"`
 	// SyncWindows say when runs may act. Default: always.
 	SyncWindows []SyncWindow `json:"syncWindows,omitempty"`
+	// History says which sets of an app are kept to go back to.
+	History History `json:"history,omitzero"`
 	// Audit says which runs leave a record of their own.
 	Audit Audit `json:"audit,omitzero"`
 	// LeaseTTL is how long the lease of a run that died is honoured; at least

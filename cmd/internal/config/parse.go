@@ -46,6 +46,7 @@ func (c Config) complete() Config {
 	c.Kind = Kind
 	c.Audit.Unchanged = or(c.Audit.Unchanged, "every")
 	c.Audit.Retention = or(c.Audit.Retention, state.Duration(90*24*time.Hour))
+	c.History.Keep = or(c.History.Keep, new(defaultKeep))
 	apps := make([]App, len(c.Apps))
 	for i, a := range c.Apps {
 		needs := a.NeedsRepository()

@@ -80,10 +80,10 @@ func notes(app state.App, now time.Time) string {
 		list = append(list, "suspended: "+suspended(app.Suspend))
 	}
 	if app.Pin != nil {
-		list = append(list, "pinned: "+app.Pin.Reason)
+		list = append(list, "pinned to "+app.Pin.Text())
 	}
 	if app.Quarantine != nil {
-		list = append(list, "quarantined: "+app.Quarantine.Reason)
+		list = append(list, "quarantined: "+app.Quarantine.Text())
 	}
 	if app.Approval != nil {
 		list = append(list, "approved by "+app.Approval.Actor+": "+app.Approval.Reason)
