@@ -19,7 +19,7 @@ import (
 // from now on. The same set is not stored twice.
 func (r *runner) keep(ctx context.Context, end *settled) error {
 	a := end.app
-	if !end.complete || !a.planned || a.fixed != nil || a.left != plan.NotLeft || r.config.Keep <= 0 {
+	if !end.complete || !a.well() || !a.planned || a.fixed != nil || a.left != plan.NotLeft || r.config.Keep <= 0 {
 		return nil
 	}
 	if a.redacted {
