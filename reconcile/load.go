@@ -64,10 +64,7 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 	}
 	l.head, l.loaded, l.label = head, true, LedgerLabel(head.Lineage)
 	if head.Idle() || r.job.Mode == PlanOnly {
-		if err := r.hear(ctx, l); err != nil {
-			return l, fmt.Errorf("load state: %w", err)
-		}
-		return l, l.readObserved(ctx, r)
+		return l, r.recollect(ctx, l)
 	}
 	r.tell(Event{Stage: "wait", Message: fmt.Sprintf("run %s of %s holds the lease", head.Lease.Run, head.Lease.Holder)})
 	waited, err := r.job.Ledger.Wait(ctx, head, r.job.LockTimeout)
@@ -113,7 +110,29 @@ func (r *runner) load(ctx context.Context) (*ledger, error) {
 		return l, fmt.Errorf("take over from run %s: %w", waited.Head.Lease.Run, within(ctx, err))
 	}
 	l.head = l.tenure.Head()
+	if l.witness.behind {
+		return l, nil // what was observed is of what the cluster lost
+	}
 	return l, l.readObserved(ctx, r)
+}
+
+// recollect hears the witness and reads what the last run observed, side by side.
+func (r *runner) recollect(ctx context.Context, l *ledger) error {
+	var observed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		observed = l.readObserved(ctx, r)
+	}()
+	err := r.hear(ctx, l)
+	<-done
+	if l.witness.behind {
+		l.seen = state.Observation{} // it was of what the cluster lost
+	}
+	if err != nil {
+		return fmt.Errorf("load state: %w", err)
+	}
+	return observed
 }
 
 // prove probes a store before its first use: what a store is not fit for would
@@ -136,7 +155,7 @@ func (r *runner) prove(ctx context.Context, l *ledger) error {
 // readObserved reads the last observation. One that is lost costs a closer look
 // at everything, and nothing else.
 func (l *ledger) readObserved(ctx context.Context, r *runner) error {
-	if l.head.Observed == nil || l.witness.behind {
+	if l.head.Observed == nil {
 		return nil
 	}
 	data, err := r.job.Ledger.Read(ctx, *l.head.Observed)

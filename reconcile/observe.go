@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +18,7 @@ import (
 // listing is what the metadata LISTs of one run gave: everything that bears
 // this ledger's label, of the kinds that were asked for.
 type listing struct {
-	objects map[object.ID]plan.Meta
+	objects map[object.GroupKind]map[object.ID]plan.Meta
 	// failed holds the kinds whose list did not come, each with the reason:
 	// nothing follows from what is missing there.
 	failed map[object.GroupKind]string
@@ -29,26 +28,46 @@ type listing struct {
 	down error
 }
 
-// observe lists what there is of the kinds that the apps own, and finds the
-// apps of which nothing moved.
-func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
-	defer r.stage("observe")()
+// look begins to list what there is of the kinds that the apps own. What it
+// gives waits for the end of that.
+func (r *runner) look(ctx context.Context, l *ledger, apps []*app) (await func()) {
+	at := placesOf(apps)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer r.stage("observe")()
+		l.lists = r.list(ctx, l, at)
+	}()
+	return func() { <-done }
+}
+
+// placesOf gives the namespaces in which the apps own objects, by their kind.
+func placesOf(apps []*app) map[object.GroupKind][]string {
 	kinds := map[object.GroupKind][]string{}
+	known := map[place]bool{}
+	var last place
 	for _, a := range apps {
 		for member := range a.held() {
-			gk := member.ID.GroupKind()
-			if !slices.Contains(kinds[gk], member.ID.Namespace) {
-				kinds[gk] = append(kinds[gk], member.ID.Namespace)
+			at := place{member.ID.GroupKind(), member.ID.Namespace}
+			if at != last && !known[at] {
+				known[at] = true
+				kinds[at.kind] = append(kinds[at.kind], at.namespace)
 			}
+			last = at
 		}
 	}
-	l.lists = r.list(ctx, l, kinds)
+	return kinds
+}
+
+// observe finds the apps of which nothing moved, by what was listed.
+func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
+	defer r.stage("observe")()
 	if l.recalled && l.lists.unserved {
 		// What was recalled is not so any more.
 		if err := r.learnKinds(ctx, l); err != nil {
 			l.lists.down = err
 		} else {
-			l.lists = r.list(ctx, l, kinds)
+			l.lists = r.list(ctx, l, placesOf(apps))
 		}
 	}
 	if l.witness.behind {
@@ -66,7 +85,7 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 // list asks for all objects with our label, one kind a request; where that is
 // forbidden over the whole cluster, one kind and namespace a request.
 func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind][]string) *listing {
-	lists := &listing{objects: map[object.ID]plan.Meta{}, failed: map[object.GroupKind]string{}}
+	lists := &listing{objects: map[object.GroupKind]map[object.ID]plan.Meta{}, failed: map[object.GroupKind]string{}}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(width)
@@ -90,12 +109,25 @@ func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind
 				}
 				return nil
 			}
-			maps.Copy(lists.objects, found)
+			lists.objects[gk] = found
 			return nil
 		})
 	}
 	_ = group.Wait()
 	return lists
+}
+
+// get gives the metadata of an object, when it was listed.
+func (l *listing) get(id object.ID) (meta plan.Meta, listed bool) {
+	meta, listed = l.objects[id.GroupKind()][id]
+	return meta, listed
+}
+
+func (l *listing) put(id object.ID, meta plan.Meta) {
+	if l.objects[id.GroupKind()] == nil {
+		l.objects[id.GroupKind()] = map[object.ID]plan.Meta{}
+	}
+	l.objects[id.GroupKind()][id] = meta
 }
 
 func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, namespaces []string) (map[object.ID]plan.Meta, error) {
@@ -121,11 +153,15 @@ func (l *ledger) allCertain(a *app) bool {
 		if member.Kept {
 			continue
 		}
-		meta, listed := l.lists.objects[member.ID]
+		meta, listed := l.lists.get(member.ID)
 		if !listed && l.lists.failed[member.ID.GroupKind()] != "" {
 			return false
 		}
-		if !l.certain(a.Name, member.ID, meta, listed) {
+		seen, known := member, true
+		if a.recalled == nil {
+			seen, known = l.lookup(a.Name, member.ID)
+		}
+		if !known || !certain(a.Name, seen, meta, listed) {
 			return false
 		}
 	}
@@ -138,10 +174,9 @@ func (l *ledger) allCertain(a *app) bool {
 // fields tells neither their values nor, within one second, that they were applied
 // again: so the marks must be the app's own, and what a run left in doubt is never
 // certain. See decisions/0001.
-func (l *ledger) certain(app string, id object.ID, meta plan.Meta, listed bool) bool {
-	seen, known := l.lookup(app, id)
+func certain(app string, seen state.Seen, meta plan.Meta, listed bool) bool {
 	switch {
-	case !known || !seen.Known:
+	case !seen.Known:
 		return false
 	case !listed:
 		return seen.UID == ""
@@ -151,7 +186,7 @@ func (l *ledger) certain(app string, id object.ID, meta plan.Meta, listed bool) 
 		return true
 	}
 	return meta.Owned != "" && seen.Digest == meta.Owned &&
-		meta.Annotations[object.AnnotationID] == id.Mark() && meta.Labels[object.LabelApp] == app
+		meta.Annotations[object.AnnotationID] == seen.ID.Mark() && meta.Labels[object.LabelApp] == app
 }
 
 // lookup gives what was last observed of an object of an app.

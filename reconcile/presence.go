@@ -27,7 +27,7 @@ type place struct {
 func (i *inspector) listed() {
 	i.live, i.missing = plan.Live{}, map[place][]object.ID{}
 	for _, id := range wanted(i.of) {
-		meta, listed := i.ledger.lists.objects[id]
+		meta, listed := i.ledger.lists.get(id)
 		if !listed {
 			at := place{id.GroupKind(), id.Namespace}
 			i.missing[at] = append(i.missing[at], id)
@@ -39,7 +39,8 @@ func (i *inspector) listed() {
 		// server's note of our fields tells the time by the second.
 		// While its app was away, nobody looked at what it holds.
 		back := i.of.left == plan.NotLeft && i.of.prior.Left
-		seen.Certain = !member.InDoubt() && !back && i.ledger.certain(i.of.Name, id, meta, true)
+		before, known := i.ledger.lookup(i.of.Name, id)
+		seen.Certain = known && !member.InDoubt() && !back && certain(i.of.Name, before, meta, true)
 		i.live[id] = seen
 	}
 }

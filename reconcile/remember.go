@@ -102,7 +102,7 @@ func (a *app) asSeen(l *ledger, before state.SeenApp) bool {
 		return false
 	}
 	for _, member := range before.Members {
-		meta, listed := l.lists.objects[member.ID]
+		meta, listed := l.lists.get(member.ID)
 		if listed && !member.Kept && member != seenOf(member, meta) {
 			return false
 		}
@@ -116,7 +116,7 @@ func (a *app) seen(l *ledger) []state.Seen {
 	var seen []state.Seen
 	if a.untouched {
 		for member := range a.held() {
-			if meta, listed := l.lists.objects[member.ID]; listed && !member.Kept {
+			if meta, listed := l.lists.get(member.ID); listed && !member.Kept {
 				member = seenOf(member, meta)
 			} else if old, known := l.lookup(a.Name, member.ID); known {
 				member = old

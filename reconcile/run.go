@@ -82,11 +82,13 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	if err := r.discover(ctx, ledger, apps); err != nil { // which cluster it is, and what it serves
 		return apps, err
 	}
-	r.resolve(ctx, ledger, apps)                         // the revisions that are wanted
-	if err := r.compare(ctx, ledger, apps); err != nil { // which of them bring anything new
+	looked := r.look(ctx, ledger, apps) // what there is: a metadata LIST per kind, meanwhile
+	r.resolve(ctx, ledger, apps)        // the revisions that are wanted
+	err = r.compare(ctx, ledger, apps)  // which of them bring anything new
+	if looked(); err != nil {
 		return apps, err
 	}
-	r.observe(ctx, ledger, apps)                       // what there is: a metadata LIST per kind
+	r.observe(ctx, ledger, apps)                       // of which apps anything moved
 	if err := r.learn(ctx, ledger, apps); err != nil { // what only a run needs in which anything moved
 		return apps, err
 	}

@@ -15,7 +15,10 @@ import (
 // none: a cluster that was restored holds again what was pruned since the
 // backup. They count as adopted, so that none is pruned without an approval.
 func (r *runner) findStrays(ctx context.Context, l *ledger, apps []*app) {
-	found := l.lists.objects
+	found := map[object.ID]plan.Meta{}
+	for _, listed := range l.lists.objects {
+		maps.Copy(found, listed)
+	}
 	if scanner, able := r.job.Cluster.(Scanner); able {
 		all, err := scanner.Scan(ctx, object.LabelLedger, l.label)
 		if err != nil {
@@ -44,7 +47,7 @@ func (r *runner) findStrays(ctx context.Context, l *ledger, apps []*app) {
 		a.owned, a.strayed = a.owned.Widen(members...), true
 		for _, member := range members {
 			l.owners[member.ID] = plan.Holder{App: a.Name, Origin: member.Origin}
-			l.lists.objects[member.ID] = found[member.ID]
+			l.lists.put(member.ID, found[member.ID])
 		}
 		r.warn(fmt.Sprintf("the restore brought back %s of the app %s", counted(len(members), "object"), a.Name))
 	}

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -29,13 +30,19 @@ func main() {
 }
 
 // spareMemory lets the garbage collector begin at half of what Go would let pile
-// up, for a Job is given its memory by its highest point; unless GOGC says
-// otherwise.
+// up, for a Job is given its memory by its highest point; but not before there is
+// something to gain: a run in which nothing changed makes little garbage, and
+// collecting it costs more than it is worth. Unless GOGC says otherwise.
 func spareMemory() {
 	const usual, half = 100, 50
-	if said := debug.SetGCPercent(half); said != usual {
+	// Go's first collection comes at 4 MB times the percentage.
+	const first = 1000
+	if said := debug.SetGCPercent(first); said != usual {
 		debug.SetGCPercent(said)
+		return
 	}
+	// The first collection finds the mark unreachable.
+	runtime.AddCleanup(new([]byte), func(percent int) { debug.SetGCPercent(percent) }, half)
 }
 
 // interruptible gives a context that the first signal ends, so that a run can
