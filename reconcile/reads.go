@@ -37,9 +37,29 @@ func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
 			continue
 		}
 		a.revision = revision
-		a.same = revision.Tree != nil && revision.Tree.Within(ctx).Answer(last.Questions) == last.Answers
+		a.same = revision.Tree != nil && gives(revision.Tree.Within(ctx), last)
 	}
 	return nil
+}
+
+// gives says whether a tree answers as the one did that was rendered.
+func gives(tree *source.Tree, last state.AppReads) bool {
+	return tree.Answer(last.Outline.Questions) == last.Outline.Answers || tree.Answer(last.Whole.Questions) == last.Whole.Answers
+}
+
+// reads gives what the app's rendering read, if it can be asked again.
+func (a *app) reads() (state.AppReads, bool) {
+	if a.rendered.Reads == nil || a.revision.Tree == nil {
+		return state.AppReads{}, false
+	}
+	outline := a.revision.Tree.Outline(a.rendered.Reads, a.Paths...)
+	few, known := source.Questions(outline)
+	all, also := source.Questions(a.rendered.Reads)
+	read := state.AppReads{Rest: a.rest, Whole: state.Asked{Questions: all, Answers: source.Answers(a.rendered.Reads)}}
+	if len(outline) < len(a.rendered.Reads) {
+		read.Outline = state.Asked{Questions: few, Answers: source.Answers(outline)}
+	}
+	return read, known && also
 }
 
 // sameInputs says whether rendering would give what was last applied in full.
@@ -84,8 +104,8 @@ func (r *runner) keepReads(ctx context.Context, l *ledger, ends []settled) (*sta
 		}
 		changed = true
 		delete(now, a.Name)
-		if a.rendered.Reads != nil {
-			now[a.Name] = state.AppReads{Rest: a.rest, Questions: source.Questions(a.rendered.Reads), Answers: source.Answers(a.rendered.Reads)}
+		if reads, known := a.reads(); known {
+			now[a.Name] = reads
 		}
 	}
 	if !changed {

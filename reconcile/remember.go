@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -19,12 +21,11 @@ type memo struct {
 // remember stores what this run saw and read; nil stands for what is stored
 // already.
 func (r *runner) remember(ctx context.Context, l *ledger, apps []*app, ends []settled) (memo, error) {
-	observed, err := r.observed(ctx, l, apps, ends)
-	if err != nil {
-		return memo{}, err
-	}
-	reads, err := r.keepReads(ctx, l, ends)
-	return memo{observed, reads}, err
+	var m memo
+	var group errgroup.Group
+	group.Go(func() (err error) { m.observed, err = r.observed(ctx, l, apps, ends); return err })
+	group.Go(func() (err error) { m.reads, err = r.keepReads(ctx, l, ends); return err })
+	return m, group.Wait()
 }
 
 // observed stores what this run saw, for the next one to compare with; nil when

@@ -146,7 +146,7 @@ func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
 		return
 	}
 	if last, known := l.reads[a.Name]; known {
-		revision.Tree.Expect(source.FilesIn(last.Questions)...)
+		revision.Tree.Expect(source.FilesIn(last.Whole.Questions)...)
 		return
 	}
 	revision.Tree.Expect(a.Paths...)

@@ -126,7 +126,11 @@ func sampleObservation() state.Observation {
 }
 
 func sampleReads() state.Reads {
-	return state.Reads{Format: 1, Apps: map[string]state.AppReads{"web": {Rest: sum([]byte("rest")), Questions: []string{"a web/.gone", "f web/app.yaml"}, Answers: sum([]byte("answers"))}}}
+	return state.Reads{Apps: map[string]state.AppReads{"web": {
+		Rest:    sum([]byte("rest")),
+		Outline: state.Asked{Questions: "t web\n", Answers: sum([]byte("outline"))},
+		Whole:   state.Asked{Questions: "a web/.gone\nf web/app.yaml\n", Answers: sum([]byte("answers"))},
+	}}}
 }
 
 func sampleSet() state.StoredSet {

@@ -16,7 +16,8 @@ import (
 // A pack stays in memory as it came: compressed. Its objects are indexed once,
 // by inflating each in turn without keeping it, and inflated again when they
 // are read. So what a hostile pack can make the reader hold is bounded by its
-// length, not by what it inflates to. The index hashes every object itself: an
+// length, not by what it inflates to; a few megabytes of directories aside, which
+// are read at once. The index hashes every object itself: an
 // object is only ever found under the name that its content has.
 type pack struct {
 	raw     []byte
@@ -30,7 +31,14 @@ type pack struct {
 	tooLarge int64
 	// inflated is what all objects inflate to.
 	inflated int64
+	// trees holds the content of whole trees, by their place, up to keptTrees bytes:
+	// each is read right after it was indexed.
+	trees map[int][]byte
+	kept  int64
 }
+
+// keptTrees bounds how much of a pack is kept inflated.
+const keptTrees = 8 << 20
 
 // packEntry is one object of a pack, whole or as a delta to another.
 type packEntry struct {
@@ -65,7 +73,7 @@ func readPack(r io.Reader, left *budget) ([]byte, error) {
 // files that are too large.
 func openPack(ctx context.Context, raw []byte, left *budget, filtered bool) (*pack, error) {
 	limits := left.limits
-	p := &pack{raw: raw, byHash: map[plumbing.Hash]int{}, largest: max(limits.FileBytes, minObject), lacking: filtered, tooLarge: limits.FileBytes + 1}
+	p := &pack{raw: raw, byHash: map[plumbing.Hash]int{}, trees: map[int][]byte{}, largest: max(limits.FileBytes, minObject), lacking: filtered, tooLarge: limits.FileBytes + 1}
 	waiting, err := p.scan(ctx, left)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, unreachable(errors.New("the pack breaks off"))
@@ -120,10 +128,17 @@ func (p *pack) scan(ctx context.Context, left *budget) (*dependants, error) {
 		switch header.Type {
 		case plumbing.CommitObject, plumbing.TreeObject, plumbing.BlobObject, plumbing.TagObject:
 			hasher := plumbing.NewHasher(header.Type, header.Length)
-			if n, _, err := scanner.NextObject(hasher); err != nil {
+			into, keep := io.Writer(hasher), p.keep(i, header)
+			if keep != nil {
+				into = io.MultiWriter(hasher, keep)
+			}
+			if n, _, err := scanner.NextObject(into); err != nil {
 				return nil, scanError(err)
 			} else if n != header.Length {
 				return nil, corrupt("an object is shorter than it says")
+			}
+			if keep != nil {
+				p.trees[i] = keep.Bytes()
 			}
 			entry.hash = hasher.Sum()
 			p.byHash[entry.hash] = i
@@ -158,6 +173,16 @@ func (p *pack) scan(ctx context.Context, left *budget) (*dependants, error) {
 		return nil, scanError(err)
 	}
 	return waiting, nil
+}
+
+// keep gives where the content of an object is to be kept, nil for one that is
+// not.
+func (p *pack) keep(index int, header *packfile.ObjectHeader) *bytes.Buffer {
+	if header.Type != plumbing.TreeObject || header.Length > p.largest || p.kept+header.Length > keptTrees {
+		return nil
+	}
+	p.kept += header.Length
+	return bytes.NewBuffer(make([]byte, 0, header.Length))
 }
 
 func scanError(err error) error {
@@ -264,6 +289,9 @@ func (p *pack) resolveDeltas(ctx context.Context, waiting *dependants) error {
 // inflate gives the bytes that the pack holds for an entry: an object, or a
 // delta.
 func (p *pack) inflate(index int) ([]byte, error) {
+	if tree, kept := p.trees[index]; kept {
+		return tree, nil
+	}
 	scanner := packfile.NewScanner(bytes.NewReader(p.raw))
 	header, err := scanner.SeekObjectHeader(p.entries[index].offset)
 	if err != nil {

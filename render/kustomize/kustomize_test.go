@@ -177,7 +177,8 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := source.FilesIn(source.Questions(report.Inputs))
+	questions, _ := source.Questions(report.Inputs)
+	got := source.FilesIn(questions)
 	if diff := cmp.Diff([]string{"app/kustomization.yaml", "base/a.yaml", "base/kustomization.yml"}, got); diff != "" {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"path"
 	"slices"
@@ -36,6 +37,7 @@ const (
 	askList   = 'd' // what is in the directory
 	askPlace  = 'p' // where it is, when all links are followed, and of what mode
 	askAbsent = 'a' // whether it is there; it was not
+	askTree   = 't' // what is in the directory and everything below it
 )
 
 // NewRecorder makes a Recorder that has read nothing yet.
@@ -116,6 +118,7 @@ func (r *Recorder) Reads() []Entry {
 const (
 	listingPrefix = "list:"
 	placePrefix   = "at:"
+	treePrefix    = "tree:"
 )
 
 func listing(entries []Entry) string {
@@ -132,10 +135,11 @@ func listing(entries []Entry) string {
 func place(e Entry) string { return fmt.Sprintf("%s%d %s", placePrefix, e.Mode, e.Path) }
 
 // Questions gives what was asked to read something, without the answers, each a
-// letter and a path: "f PATH" for a file, "d" for a directory, "p" for where
-// something is, "a" for what is absent.
-func Questions(reads []Entry) []string {
-	questions := make([]string, 0, len(reads))
+// line of a letter and a path: "f PATH" for a file, "d" for a directory, "p" for
+// where something is, "a" for what is absent, "t" for a directory with all that
+// is below it. What has a line break in its path cannot be asked for: ok is false.
+func Questions(reads []Entry) (questions string, ok bool) {
+	var lines strings.Builder
 	for _, read := range reads {
 		about := byte(askFile)
 		switch {
@@ -145,10 +149,30 @@ func Questions(reads []Entry) []string {
 			about = askList
 		case strings.HasPrefix(read.Hash, placePrefix):
 			about = askPlace
+		case strings.HasPrefix(read.Hash, treePrefix):
+			about = askTree
 		}
-		questions = append(questions, string(about)+" "+read.Path)
+		if strings.Contains(read.Path, "\n") {
+			return "", false
+		}
+		lines.WriteByte(about)
+		lines.WriteByte(' ')
+		lines.WriteString(read.Path)
+		lines.WriteByte('\n')
 	}
-	return questions
+	return lines.String(), true
+}
+
+// asked goes through questions.
+func asked(questions string) iter.Seq2[byte, string] {
+	return func(yield func(byte, string) bool) {
+		for line := range strings.Lines(questions) {
+			about, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			if len(about) != 1 || !yield(about[0], name) {
+				return
+			}
+		}
+	}
 }
 
 // Answers gives one digest over all that was read, in its order. It tells as much
@@ -163,11 +187,11 @@ func Answers(reads []Entry) string {
 }
 
 // FilesIn gives the paths of the files that questions are about.
-func FilesIn(questions []string) []string {
+func FilesIn(questions string) []string {
 	var files []string
-	for _, question := range questions {
-		if file, is := strings.CutPrefix(question, string(rune(askFile))+" "); is {
-			files = append(files, file)
+	for about, name := range asked(questions) {
+		if about == askFile {
+			files = append(files, name)
 		}
 	}
 	return files
@@ -176,10 +200,9 @@ func FilesIn(questions []string) []string {
 // Answer asks the questions of this tree and gives the digest of the answers, as
 // Answers does. What cannot be answered has an answer that is never given
 // otherwise.
-func (t *Tree) Answer(questions []string) string {
-	reads := make([]Entry, 0, len(questions))
-	for _, question := range questions {
-		about, name, _ := strings.Cut(question, " ")
+func (t *Tree) Answer(questions string) string {
+	reads := make([]Entry, 0, strings.Count(questions, "\n"))
+	for about, name := range asked(questions) {
 		reads = append(reads, Entry{Path: name, Hash: t.answer(about, name)})
 	}
 	return Answers(reads)
@@ -187,7 +210,7 @@ func (t *Tree) Answer(questions []string) string {
 
 const unanswerable = "?"
 
-func (t *Tree) answer(about, name string) string {
+func (t *Tree) answer(about byte, name string) string {
 	e, err := t.Resolve(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -196,20 +219,50 @@ func (t *Tree) answer(about, name string) string {
 		return unanswerable
 	}
 	switch about {
-	case string(rune(askFile)):
+	case askFile:
 		if e.Mode == File || e.Mode == Executable {
 			return e.Hash
 		}
-	case string(rune(askList)):
+	case askList:
 		if entries, err := t.ReadDir(name); err == nil {
 			return listing(entries)
 		}
-	case string(rune(askPlace)):
+	case askPlace:
 		return place(e)
+	case askTree:
+		if e.Mode == Directory && e.Hash != "" && e.Path == path.Clean(name) {
+			return treePrefix + e.Hash
+		}
 	}
 	return unanswerable
 }
 
+// Outline gives fewer reads that tell no less: whatever lies in one of the
+// directories is told by the one hash that git has for all that is below it, so
+// that equal answers to the outline mean equal answers to everything; unequal ones
+// mean nothing. A directory from which links may lead elsewhere stays as it is.
+func (t *Tree) Outline(reads []Entry, directories ...string) []Entry {
+	var outline []Entry
+	rest := reads
+	for _, dir := range directories {
+		dir = path.Clean(dir)
+		hash := t.answer(askTree, dir)
+		linked := slices.ContainsFunc(t.links, func(link Entry) bool { return below(link.Path, dir) })
+		if linked || !strings.HasPrefix(hash, treePrefix) {
+			continue
+		}
+		outline = append(outline, Entry{Path: dir, Hash: hash})
+		rest = slices.DeleteFunc(slices.Clone(rest), func(e Entry) bool { return e.Path == dir || below(e.Path, dir) })
+	}
+	return append(outline, rest...)
+}
+
+// below says whether a path lies in a directory.
+func below(name, dir string) bool { return strings.HasPrefix(name, dir+"/") }
+
 // Same says whether reading in this tree what was read of another would give
 // the same answers. On any doubt, an error for one, it says no.
-func (t *Tree) Same(reads []Entry) bool { return t.Answer(Questions(reads)) == Answers(reads) }
+func (t *Tree) Same(reads []Entry) bool {
+	questions, ok := Questions(reads)
+	return ok && t.Answer(questions) == Answers(reads)
+}
