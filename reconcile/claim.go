@@ -125,7 +125,7 @@ func widen(l *ledger, a *app) state.Inventory {
 // ghostOf gives since when an object is a ghost in the inventory of the app that
 // holds it; nil when it is none.
 func (l *ledger) ghostOf(id object.ID) *time.Time {
-	if holder := l.holdings[l.holders()[id].App]; holder != nil {
+	if holder := l.holdings[l.owners[id].App]; holder != nil {
 		member, _ := holder.owned.Lookup(id)
 		return member.Ghost
 	}

@@ -38,8 +38,10 @@ type ledger struct {
 	reads map[string]state.AppReads
 	// holdings are all apps of the ledger and of the run.
 	holdings map[string]*app
-	// owners is what holders gives; nil until it is asked for.
-	owners map[object.ID]plan.Holder
+	// owners tells which app has an object in its inventory: of the objects that a
+	// plan of this run is about, or of all of them when searched.
+	owners   map[object.ID]plan.Holder
+	searched bool
 	// before are the apps that each app comes after.
 	before map[string][]string
 }
@@ -135,21 +137,29 @@ func (r *runner) recollect(ctx context.Context, l *ledger) error {
 	return observed
 }
 
-// prove probes a store before its first use: what a store is not fit for would
-// only show when it is too late.
-func (r *runner) prove(ctx context.Context, l *ledger) error {
+// prove begins to probe a store before its first use: what a store is not fit for
+// would only show when it is too late. What it gives waits for the proof, without
+// which nothing may be written.
+func (r *runner) prove(ctx context.Context, l *ledger) (proven func() error) {
 	if l.head.Seq > 0 || r.job.Mode != Sync {
+		return func() error { return nil }
+	}
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var probed state.Probed
+		if probed, err = r.job.Ledger.Probe(ctx); err == nil && probed.Left != "" {
+			r.warn("an object of the probe of this state could not be removed: " + probed.Left)
+		}
+	}()
+	return func() error {
+		if <-done; err != nil {
+			l.loaded = false // nothing is written there
+			return fmt.Errorf("first use of this state: %w", within(ctx, err))
+		}
 		return nil
 	}
-	probed, err := r.job.Ledger.Probe(ctx)
-	if err != nil {
-		l.loaded = false // nothing is written there
-		return fmt.Errorf("first use of this state: %w", within(ctx, err))
-	}
-	if probed.Left != "" {
-		r.warn("an object of the probe of this state could not be removed: " + probed.Left)
-	}
-	return nil
 }
 
 // readObserved reads the last observation. One that is lost costs a closer look

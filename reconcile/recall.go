@@ -99,18 +99,18 @@ func (r *runner) readInventories(ctx context.Context, apps []*app) error {
 	return nil
 }
 
-// holders tells which app has an object in its inventory, for every app of the
-// ledger.
-func (l *ledger) holders() map[object.ID]plan.Holder {
-	if l.owners == nil {
-		l.owners = map[object.ID]plan.Holder{}
-		for _, name := range slices.Sorted(maps.Keys(l.holdings)) {
-			for member := range l.holdings[name].held() {
-				l.owners[member.ID] = plan.Holder{App: name, Origin: member.Origin}
+// ownersOf tells which app has an object in its inventory, of all apps of the
+// ledger, for the objects that are concerned; nil is all.
+func (l *ledger) ownersOf(concerned map[object.ID]bool) map[object.ID]plan.Holder {
+	owners := make(map[object.ID]plan.Holder, len(concerned))
+	for _, name := range slices.Sorted(maps.Keys(l.holdings)) {
+		for member := range l.holdings[name].held() {
+			if concerned == nil || concerned[member.ID] {
+				owners[member.ID] = plan.Holder{App: name, Origin: member.Origin}
 			}
 		}
 	}
-	return l.owners
+	return owners
 }
 
 // recallKinds takes the kinds from the last observation, when the run can tell

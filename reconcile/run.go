@@ -54,17 +54,18 @@ func Run(ctx context.Context, job Job) (Report, error) {
 // ledger meanwhile, and nothing was done.
 func (r *runner) once(ctx context.Context) error {
 	ledger, err := r.load(ctx)
-	if err == nil {
-		err = r.prove(ctx, ledger)
-	}
 	if err != nil || ledger.skipped {
 		return r.settle(ctx, ledger, nil, err)
 	}
+	proven := r.prove(ctx, ledger) // what a store is fit for, before its first use
 	var apps []*app
 	err = ledger.holding(ctx, func(ctx context.Context) (err error) {
 		apps, err = r.prepare(ctx, ledger)
 		return err
 	})
+	if unfit := proven(); unfit != nil {
+		return r.settle(ctx, ledger, nil, unfit)
+	}
 	if err == nil && r.job.Mode == Sync && r.mustAct(ledger, apps) {
 		if err = r.claim(ctx, ledger, apps); err == nil {
 			err = ledger.holding(ctx, func(ctx context.Context) error { return r.act(ctx, ledger, apps) })

@@ -27,13 +27,14 @@ func (r *runner) findStrays(ctx context.Context, l *ledger, apps []*app) {
 			found = all
 		}
 	}
+	l.owners, l.searched = l.ownersOf(nil), true
 	strays := map[string][]state.Member{}
 	for _, id := range slices.SortedFunc(maps.Keys(found), object.ID.Compare) {
 		meta := found[id]
 		if owner, _, _ := plan.OwnerOf(id, meta, l.label); owner != plan.Ours {
 			continue
 		}
-		if _, owned := l.holders()[id]; !owned {
+		if _, owned := l.owners[id]; !owned {
 			name := meta.Labels[object.LabelApp]
 			strays[name] = append(strays[name], state.Member{ID: id, UID: meta.UID, Origin: state.Adopted})
 		}

@@ -23,10 +23,24 @@ type wishes struct {
 	left map[string]bool
 }
 
-// gather asks all apps what they want. An app of which nothing moved wants what it
-// owns.
+// gather asks all apps what they want of the objects that those are about of which
+// anything moved. An app of which nothing moved wants what it owns.
 func gather(l *ledger, apps []*app) *wishes {
+	concerned := map[object.ID]bool{}
+	for _, a := range apps {
+		if !a.untouched {
+			for _, id := range about(a) {
+				concerned[id] = true
+			}
+		}
+	}
+	if !l.searched {
+		l.owners = l.ownersOf(concerned)
+	}
 	w := &wishes{ledger: l, wanters: map[object.ID][]*app{}, place: map[string]int{}, rendered: map[string]bool{}, left: map[string]bool{}}
+	if len(concerned) == 0 {
+		return w
+	}
 	for i, a := range apps {
 		w.place[a.Name] = i
 		if a.left != plan.NotLeft {
@@ -47,13 +61,16 @@ func gather(l *ledger, apps []*app) *wishes {
 			continue
 		}
 		for member := range a.held() {
-			if !member.Kept {
+			if !member.Kept && concerned[member.ID] {
 				w.wanters[member.ID] = append(w.wanters[member.ID], a)
 			}
 		}
 	}
 	return w
 }
+
+// about lists the objects that an app's plan is about, or hangs on.
+func about(a *app) []object.ID { return slices.Concat(wanted(a), plan.Dependencies(a.want)) }
 
 // others gives what a plan for one app must know of the other apps.
 func (w *wishes) others(self *app) plan.Others {
@@ -63,9 +80,8 @@ func (w *wishes) others(self *app) plan.Others {
 			o.Unknown = append(o.Unknown, name)
 		}
 	}
-	holders := w.ledger.holders()
-	for _, id := range slices.Concat(wanted(self), plan.Dependencies(self.want)) {
-		if holder, owned := holders[id]; owned && holder.App != self.Name {
+	for _, id := range about(self) {
+		if holder, owned := w.ledger.owners[id]; owned && holder.App != self.Name {
 			o.Owns[id] = holder
 		}
 		for _, a := range w.wanters[id] {
@@ -106,7 +122,7 @@ func (w *wishes) inhabitants(self *app) map[string]object.ID {
 // is a's rather than another's: only when that one would only create it too, and
 // then it is whose inventory holds it, or who stands before in the configuration.
 func (w *wishes) first(id object.ID, a, other *app) bool {
-	switch holder := w.ledger.holders()[id].App; {
+	switch holder := w.ledger.owners[id].App; {
 	case other.left != plan.NotLeft:
 		return true
 	case !other.optional[id]:

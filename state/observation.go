@@ -118,6 +118,11 @@ func (o Observation) Encode() ([]byte, error) {
 		index[kind.GroupKind] = i
 	}
 	var all bytes.Buffer
+	size := 0
+	for _, a := range o.Apps {
+		size += len(a.lines)
+	}
+	all.Grow(size)
 	for _, a := range o.Apps {
 		begin := all.Len()
 		if a.lines != "" && slices.Equal(a.kinds, o.Kinds) {

@@ -109,21 +109,33 @@ func (m metadata) owned() (string, error) {
 		return "", nil
 	}
 	slices.SortFunc(ours, func(a, b managed) int { return cmp.Compare(a.APIVersion, b.APIVersion) })
-	digest := sha256.New()
+	var noted []byte
 	for _, entry := range ours {
 		fields, err := canonical(entry.FieldsV1)
 		if err != nil {
 			return "", fmt.Errorf("read managed fields: %w", err)
 		}
-		fmt.Fprintf(digest, "%s\n%s\n%s\n", entry.APIVersion, entry.Time, fields)
+		noted = slices.Grow(noted, len(entry.APIVersion)+len(entry.Time)+len(fields)+3)
+		noted = append(append(noted, entry.APIVersion...), '\n')
+		noted = append(append(noted, entry.Time...), '\n')
+		noted = append(append(noted, fields...), '\n')
 	}
-	return hex.EncodeToString(digest.Sum(nil)), nil
+	digest := sha256.Sum256(noted)
+	return hex.EncodeToString(digest[:]), nil
 }
 
 // canonical gives JSON as the server writes it into JSON, whatever it came in:
 // without space, and with what HTML gives a meaning to escaped.
 func canonical(text []byte) ([]byte, error) {
-	if !slices.ContainsFunc(text, remarkable) {
+	plain := true
+	for _, b := range text {
+		// Any of these may be written, or begin what is, in another way.
+		if b <= ' ' || b == '<' || b == '>' || b == '&' || b >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
 		return text, nil
 	}
 	var compact, escaped bytes.Buffer
@@ -132,11 +144,6 @@ func canonical(text []byte) ([]byte, error) {
 	}
 	json.HTMLEscape(&escaped, compact.Bytes())
 	return escaped.Bytes(), nil
-}
-
-// remarkable: the byte, or what it begins, may be written in another way.
-func remarkable(b byte) bool {
-	return b <= ' ' || b == '<' || b == '>' || b == '&' || b >= utf8.RuneSelf
 }
 
 // clientSide: the entry is what kubectl apply left, without --server-side.
