@@ -94,6 +94,28 @@ func TestRunLeavesADepartedAppAlone(t *testing.T) {
 	}
 }
 
+// What was seen of an app while nobody wanted it says nothing of what it should be.
+func TestRunMendsAnAppThatComesBack(t *testing.T) {
+	t.Parallel()
+	old, other := newApp(t, "old"), newApp(t, "other")
+	old.configMap("one", "1")
+	w := newWorld(t, old, other)
+	w.sync(0)
+	w.apps = []*repo{other}
+	w.sync(0)
+	if _, err := server.Patch(t.Context(), old.path("one"), []byte(`{"data":{"key":"by hand"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	w.sync(0) // it is seen
+	w.sync(0)
+
+	w.apps = []*repo{old, other}
+	report := w.sync(0)
+	if got := old.get(t, "one"); got != "1" {
+		t.Errorf("the object holds %q, want what the app that is back wants\n%s", got, show(report))
+	}
+}
+
 func TestRunForgetsWhatADepartedAppLost(t *testing.T) {
 	t.Parallel()
 	old, other := newApp(t, "old"), newApp(t, "other")

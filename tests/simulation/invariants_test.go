@@ -280,7 +280,7 @@ func (c *chronicle) revisions(by *process, old, now state.Head) {
 		if !reflect.DeepEqual(app.Revision, old.Apps[name].Revision) && !done[name] {
 			c.violate("revisions: %s moves %s to %s without success", by.name, name, app.Revision.Ref)
 		}
-		if done[name] {
+		if done[name] && !app.Left { // by.wants may be of an attempt before, whose configuration named it
 			for _, o := range c.repo[by.wants[name]][name] {
 				wanted[o.ID] = o
 			}
