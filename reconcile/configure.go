@@ -52,6 +52,8 @@ type app struct {
 
 	// observe: nothing moved, neither the inputs nor any object
 	untouched bool
+	// silent: of one that is untouched, every object is the version that was seen.
+	silent bool
 	// strayed: the inventory took objects in that a restore brought back.
 	strayed bool
 

@@ -142,8 +142,10 @@ func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, n
 	return all, nil
 }
 
-// allCertain says whether every member is as it was last observed.
+// allCertain says whether every member is as it was last observed. It notes when
+// not even noise came in between.
 func (l *ledger) allCertain(a *app) bool {
+	a.silent = a.recalled != nil
 	for _, member := range a.owned.Members {
 		if !member.Kept && member.InDoubt() {
 			return false
@@ -164,6 +166,7 @@ func (l *ledger) allCertain(a *app) bool {
 		if !known || !certain(a.Name, seen, meta, listed) {
 			return false
 		}
+		a.silent = a.silent && (!listed || seen.ResourceVersion == meta.ResourceVersion)
 	}
 	return true
 }

@@ -56,10 +56,10 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 			fresh[a.Name] = a
 		}
 	}
-	kinds := map[object.GroupKind]bool{}
+	kinds, last := map[object.GroupKind]bool{}, object.GroupKind{}
 	for _, name := range slices.Sorted(maps.Keys(inventories)) {
 		seen, known := l.seen.App(name)
-		if a := fresh[name]; a != nil && !(known && a.asSeen(l, seen)) {
+		if a := fresh[name]; a != nil && !(known && a.untouched && a.silent && a.recalled != nil) {
 			seen, known = state.SeenApp{Name: name, Inventory: inventories[name], Members: a.seen(l)}, true
 			changed = true
 		}
@@ -68,7 +68,9 @@ func (r *runner) observed(ctx context.Context, l *ledger, apps []*app, ends []se
 		}
 		now.Apps = append(now.Apps, seen)
 		for _, member := range seen.Members {
-			kinds[member.ID.GroupKind()] = true
+			if gk := member.ID.GroupKind(); gk != last {
+				kinds[gk], last = true, gk
+			}
 		}
 	}
 	now.Kinds = l.seenKinds(kinds)
@@ -95,20 +97,6 @@ func (l *ledger) seenKinds(kinds map[object.GroupKind]bool) []state.SeenKind {
 		seen = append(seen, state.SeenKind{GroupKind: gk, Version: kind.Versions[0], Resource: kind.Resource, Namespaced: kind.Namespaced})
 	}
 	return seen
-}
-
-// asSeen says whether an app of which nothing moved is just what was seen before.
-func (a *app) asSeen(l *ledger, before state.SeenApp) bool {
-	if !a.untouched || a.recalled == nil {
-		return false
-	}
-	for _, member := range before.Members {
-		meta, listed := l.lists.get(member.ID)
-		if listed && !member.Kept && member != seenOf(member, meta) {
-			return false
-		}
-	}
-	return true
 }
 
 // seen lists the objects of an app, those that are as they should be as known.
