@@ -60,11 +60,14 @@ func (r *runner) find(ctx context.Context, l *ledger, a *app) (hold string) {
 		since = a.prior.Waiting
 	}
 	until := since.Add(a.Wait.timeout())
-	r.tell(Event{Stage: "wait", App: a.Name, Message: fmt.Sprintf("until %d objects are healthy", len(ids))})
+	r.tell(Event{Stage: "wait", App: a.Name, Message: fmt.Sprintf("until all that is looked at is healthy (%d)", len(ids))})
 	statuses := r.await(ctx, l, a, ids, until)
 	a.found = r.judge(l, statuses, since, until)
 	if a.found.Verdict == state.Healthy {
 		return ""
+	}
+	if a.found.Verdict == state.Unhealthy {
+		r.seekEvidence(ctx, l, a, a.found)
 	}
 	return a.found.message
 }

@@ -15,6 +15,11 @@ type Watcher interface {
 	// that asking again would repeat. tell is called from one goroutine at a time
 	// and must not block.
 	Watch(ctx context.Context, of health.Scope, tell func(health.Sight)) error
+	// Everything gives all objects of a scope, whole, as they are now.
+	Everything(ctx context.Context, of health.Scope) ([]map[string]any, error)
+	// Log gives the last lines that a container of a pod wrote or, previous, the
+	// one before it that ended.
+	Log(ctx context.Context, namespace, pod, container string, previous bool, lines int) (string, error)
 }
 
 // watches are the watches of one run, one a kind, which all apps that wait share.
@@ -132,6 +137,18 @@ func (w *watches) looking(look func(scopes map[health.Scope]*watch)) (moved <-ch
 	defer w.mu.Unlock()
 	look(w.scopes)
 	return w.moved
+}
+
+// content gives an object as it was shown last; nil when it was not.
+func (w *watches) content(id object.ID) (content map[string]any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for of, at := range w.scopes {
+		if of.Kind == id.GroupKind() && at.objects[id].content != nil {
+			content = at.objects[id].content
+		}
+	}
+	return content
 }
 
 func idOf(kind object.GroupKind, content map[string]any) object.ID {

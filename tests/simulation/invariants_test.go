@@ -44,6 +44,7 @@ func (c *chronicle) done(m *message, err error) {
 	c.untouched()
 	c.neverAbsent(m)
 	c.neverOverwritten(m)
+	c.healthFirst(m)
 	if m.object != nil {
 		m.from.effective++
 		c.last[m.object.id] = m.from

@@ -109,7 +109,7 @@ func (p *process) job() reconcile.Job {
 		witness = nil
 	}
 	return reconcile.Job{
-		Ledger: ledger, Cluster: target, Witness: witness, Configure: p.configure, Now: p.Wall,
+		Ledger: ledger, Cluster: target, Witness: witness, Watcher: target, Configure: p.configure, Now: p.Wall,
 		Trigger: "schedule", Actor: "tide", Tool: "tidemark simulated",
 		Redact: func(text string) string { return strings.ReplaceAll(text, credential, "[redacted]") },
 	}

@@ -42,7 +42,7 @@ func (p *process) configure(context.Context, *reconcile.Committed) (reconcile.Co
 			continue // the revision's configuration does not name the app
 		}
 		a := app{process: p, name: name}
-		config.Apps = append(config.Apps, reconcile.App{Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}})
+		config.Apps = append(config.Apps, reconcile.App{Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}, Wait: p.wait})
 	}
 	return config, nil
 }

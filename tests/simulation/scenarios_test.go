@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/render/object"
 )
@@ -27,6 +28,8 @@ type scenario struct {
 	// unwitnessed: the cluster keeps no witness of the ledger.
 	unwitnessed  bool
 	deferTimeout time.Duration
+	// wait is what the apps wait for.
+	wait reconcile.Wait
 	// refuses is a webhook, reacts a controller: it is told of every object that
 	// was written.
 	refuses func(object.Object) string
@@ -117,6 +120,26 @@ var scenarios = []scenario{
 		reacts: func(w *world, id object.ID) {
 			if o := w.server.objects[id]; o != nil && o.terminating {
 				w.soon(20*time.Second, "lets go", id, func() { w.server.finalize(id) })
+			}
+		},
+	},
+	{
+		name: "waiting", before: []string{"r1"}, ref: "r2", then: "r2", wait: waits(), reacts: readies,
+		repo: repository{
+			"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("old", "1")),
+			"r2": web(configMap("one", "2"), configMap("two", "1")),
+		},
+	},
+	{
+		name: "waiting-and-fix", before: []string{"r1"}, ref: "r2", then: "r3", wait: waits(),
+		repo: repository{
+			"r1": web(configMap("one", "1"), configMap("old", "1")),
+			"r2": web(configMap("one", "2"), configMap("two", "1")),
+			"r3": web(configMap("one", "3"), configMap("two", "1")),
+		},
+		reacts: func(w *world, id object.ID) {
+			if o := w.server.objects[id]; o != nil && o.leaves["data.key"] != "2" { // which never gets healthy
+				readies(w, id)
 			}
 		},
 	},

@@ -30,6 +30,7 @@ type world struct {
 	ref          string
 	apps         []string
 	deferTimeout time.Duration
+	wait         reconcile.Wait
 	unwitnessed  bool
 	reacts       func(*world, object.ID)
 
@@ -43,7 +44,7 @@ type world struct {
 func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, store: mem.Open(mem.Options{Now: time.Now}), server: newServer(),
-		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, unwitnessed: s.unwitnessed, reacts: s.reacts, names: map[string]string{},
+		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, wait: s.wait, unwitnessed: s.unwitnessed, reacts: s.reacts, names: map[string]string{},
 	}
 	if w.apps == nil {
 		w.apps = []string{"web"}

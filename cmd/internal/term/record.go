@@ -45,6 +45,7 @@ func (p *page) app(app state.AppRecord) {
 	}
 	p.more(min(left, len(app.Changes)-shown))
 	p.appTrouble(app)
+	p.health(app)
 	if text := counts(app.Counts); text != "" {
 		p.line("  %s", text)
 	}
