@@ -68,6 +68,9 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 		}
 		if !again || !r.job.Now().Before(deadline) || ctx.Err() != nil {
 			abreast(working, 0, func(a *app) { r.heed(ctx, l, a) })
+			if err := r.revert(ctx, l, working, options); err != nil {
+				return err
+			}
 			return context.Cause(ctx)
 		}
 		if err := sleep(ctx, 2*time.Second); err != nil {

@@ -42,6 +42,11 @@ type app struct {
 	fixed    *state.Kept
 	asIs     map[object.ID]bool
 	restored string // the digest of the kept set
+	// reverted: the app was unhealthy, and went back in this run. undone says how it
+	// is since, and halfway that not all of it went back.
+	reverted *state.Quarantine
+	undone   string
+	halfway  bool
 	revision source.Revision
 	// rest is the digest of everything but the commit that rendering depends on,
 	// and inputs that of everything.
@@ -84,7 +89,7 @@ type app struct {
 	carried *state.Ref
 	// redacted: a credential of the run was taken out of the set before it was stored.
 	redacted bool
-	results []apply.Result
+	results  []apply.Result
 	// later are the changes that were planned after the first plan.
 	later []plan.Change
 	// relocated are IDs under which objects were put off, before it was known

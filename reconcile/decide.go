@@ -127,7 +127,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 	return plan.Input{
 		App: a.Name, Ledger: l.label, Inputs: a.content(),
 		AsIs: a.asIs, SameInputs: a.sameInputs(),
-		Want:       a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
+		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,
 	}

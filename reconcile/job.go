@@ -141,6 +141,9 @@ type App struct {
 	NamespaceLabels map[string]string
 	// Suspend: the app is looked at and planned, and not acted on.
 	Suspend bool
+	// AutoRollback: when the app is not healthy in its time, the last set that was is
+	// applied again in the same run.
+	AutoRollback bool
 	// SkipValidation leaves out the server's dry run of each change.
 	SkipValidation bool
 	// Wait says what is waited for after the app was applied.

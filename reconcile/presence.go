@@ -38,7 +38,7 @@ func (i *inspector) listed() {
 		// A dead run may have applied anything to a member in doubt, and the
 		// server's note of our fields tells the time by the second.
 		// While its app was away, nobody looked at what it holds.
-		back := i.of.left == plan.NotLeft && i.of.prior.Left
+		back := i.of.left == plan.NotLeft && i.of.prior.Left || i.of.reverted != nil
 		before, known := i.ledger.lookup(i.of.Name, id)
 		seen.Certain = known && !member.InDoubt() && !back && certain(i.of.Name, before, meta, true)
 		i.live[id] = seen

@@ -62,6 +62,8 @@ func verdict(rec state.Record, skipped bool, cause error) state.Verdict {
 		return state.Failed
 	case len(slices.Compact(slices.Clone(all))) == 1:
 		return all[0]
+	case has(state.RolledBack):
+		return state.RolledBack
 	case has(state.Failed), has(state.Partial):
 		return state.Partial
 	case has(state.Refused):
@@ -150,6 +152,10 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 	switch {
 	case unsent:
 		return state.Interrupted, ExitInterrupted, "the run ended before everything was sent"
+	case a.reverted != nil && !a.halfway:
+		return state.RolledBack, ExitRolledBack, join(a.found.message, a.undone)
+	case a.reverted != nil:
+		return state.Partial, ExitPartial, join(a.found.message, "not all of it was rolled back: "+a.undone)
 	case a.found != nil && a.found.Verdict != state.Healthy:
 		return state.Partial, ExitPartial, a.found.message
 	case undone && changed:

@@ -167,6 +167,10 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) (err error) {
 		return errors.New("render: nothing to apply: an empty set is never taken for a wish to delete everything")
 	}
 	a.digestInputs(l.kinds)
+	if a.holdsBack() {
+		a.holdBack()
+		return r.restore(ctx, a)
+	}
 	return nil
 }
 

@@ -131,7 +131,7 @@ type runner struct {
 	warnings []string
 	// pins are what becomes of the apps' pins, nil for one that ended.
 	pins   map[string]*state.Pin
-	report   Report
+	report Report
 	// gate is passed by each request to the cluster while apps are looked at and
 	// applied side by side.
 	gate chan struct{}

@@ -160,7 +160,7 @@ func (end settled) into(a state.App) state.App {
 	if end.app.results != nil || end.complete && end.app.planned {
 		a.Present = state.KeptDigest(end.app.digest)
 	}
-	a.Left = end.app.left == plan.LeftStays
+	a.Left, a.Quarantine = end.app.left == plan.LeftStays, end.app.quarantine()
 	if end.set != nil {
 		a.Set = end.set
 	}
@@ -289,7 +289,7 @@ func (a *app) waits() bool { return a.plan.Waits != "" && a.plan.Acts() }
 // succeeded says whether the cluster now holds everything that the app wants.
 func (a *app) succeeded() bool {
 	switch {
-	case a.err != nil, a.blocked(), a.acts() && a.results == nil, !a.well():
+	case a.err != nil, a.blocked(), a.acts() && a.results == nil, !a.well(), a.reverted != nil:
 		return false
 	case a.untouched:
 		return true

@@ -50,7 +50,8 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 			Name: a.Name, Namespace: a.Namespace,
 			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
 			DependsOn: dependenciesOf(a), CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
-			Wait: reconcile.Wait{All: *a.Wait, For: a.IDs(), Timeout: duration(a.Timeout), Checks: checks}, Suspend: *a.Suspend,
+			AutoRollback: a.Rollback == "auto",
+			Wait:         reconcile.Wait{All: *a.Wait, For: a.IDs(), Timeout: duration(a.Timeout), Checks: checks}, Suspend: *a.Suspend,
 		})
 	}
 	return wired, nil

@@ -33,9 +33,9 @@ type Settings struct {
 	AgeIdentity string
 	// LastConfig takes the configuration that the last run read from a repository, so
 	// that none has to answer.
-	LastConfig bool
-	KubeVersion                 string
-	APIVersions                 []string
+	LastConfig  bool
+	KubeVersion string
+	APIVersions []string
 }
 
 // GitSettings say where the credentials for Settings.Repo are found. The

@@ -35,6 +35,11 @@ type App struct {
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// Policy says what the app may touch.
 	Policy
+	// Rollback: when the app is not healthy in its time, the last set that was is
+	// applied again in the same run, and what made it ill is not tried again until it
+	// changes (auto); or the next run goes on waiting (none). Auto wants wait or
+	// healthChecks. Default none.
+	Rollback string `json:"rollback,omitempty" oneof:"none auto"`
 	// Health says what is waited for.
 	Health
 }

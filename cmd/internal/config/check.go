@@ -261,6 +261,9 @@ func (c check) apps() {
 		c.source(field+".source", a.Source)
 		c.policy(field, a.Policy)
 		c.wait(field, a.Health)
+		if health := a.Health.withDefaults(c.config.Defaults.Health); a.Rollback == "auto" && !*health.Wait && len(health.HealthChecks) == 0 {
+			c.add(field+".rollback", "wants wait: true or healthChecks, which tell whether the app is healthy")
+		}
 		c.namespace(field+".namespace", a.Namespace)
 		if !c.trust.Committed && c.config.repoOf(a) == "" && a.NeedsRepository() {
 			c.add(field+".source", "is required: give repo, the name of a repository or a URL")
