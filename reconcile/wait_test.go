@@ -249,3 +249,28 @@ func TestRunWaitsForHealthChecks(t *testing.T) {
 		t.Errorf("health = %+v, want the one object that is asked for\n%s", got, show(report))
 	}
 }
+
+// What healthy is may be said anew by the configuration: then every app that waits
+// is looked at once.
+func TestRunLooksAgainWhenTheConfigurationChanges(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.app.Wait = reconcile.Wait{All: true, Timeout: time.Minute}
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	for _, digest := range []string{"another", "another", "config"} {
+		job := w.open()
+		configure := job.Configure
+		job.Configure = func(ctx context.Context, last *reconcile.Committed) (reconcile.Config, error) {
+			config, err := configure(ctx, last)
+			config.Digest = digest
+			return config, err
+		}
+		looks := w.head().Config != digest
+		report := w.run(job, 0)
+		if got := report.Record.Apps[0].Health; (got != nil) != looks {
+			t.Errorf("configuration %q: health = %+v, want a look: %t\n%s", digest, got, looks, show(report))
+		}
+	}
+}
