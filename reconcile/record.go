@@ -225,6 +225,9 @@ func (a *app) changes(last map[object.ID]apply.Outcome) []state.Change {
 				out.Message = join(out.Message, "taken back from "+strings.Join(c.Losers, ", "))
 			}
 		}
+		if c.Reason == plan.ReasonDrift {
+			out.Message = join(out.Message, drifted(c.Diff))
+		}
 		changes = append(changes, out)
 	}
 	return append(changes, a.fences(last)...)

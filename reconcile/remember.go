@@ -126,7 +126,7 @@ func (a *app) seen(l *ledger) []state.Seen {
 			member = seenOf(member, live.Meta)
 		case acted && o.Verdict.Done() && o.Meta.UID != "" && o.Verdict != apply.Pruned:
 			member = seenOf(member, o.Meta)
-		case acted || pending[m.ID] || !wanted:
+		case acted || pending[m.ID] || !wanted || a.plan.Overlooked[m.ID]:
 		case live.State == plan.Present:
 			member = seenOf(member, live.Meta)
 		case live.State == plan.Absent && m.UID != "":

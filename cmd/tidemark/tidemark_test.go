@@ -74,6 +74,7 @@ func TestHelp(t *testing.T) {
 		{"detach", "--help"},
 		{"unlock", "--help"},
 		{"suspend", "--help"},
+		{"drift", "--help"},
 		{"resume", "--help"},
 		{"doctor", "--help"},
 		{"state", "--help"},

@@ -22,6 +22,10 @@ type FieldDiff struct {
 	// Masked: the values are a Secret's and were left out; only that they
 	// differ is told.
 	Masked bool `json:"masked,omitempty"`
+	// Manager wrote the live value of a field that drifted, At a time (RFC 3339);
+	// empty when the server does not know. They are no part of a plan's hash.
+	Manager string `json:"manager,omitempty"`
+	At      string `json:"at,omitempty"`
 }
 
 // serverOwned are the fields of metadata that the server writes by itself.

@@ -206,7 +206,11 @@ func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live O
 			return
 		}
 	}
-	if in.Rules.ReportDrift && c.Reason == ReasonDeleted {
+	switch drift := in.Rules.drift(o); {
+	case c.Reason == ReasonDeleted && drift == "off":
+		p.overlook(o.ID)
+		return
+	case c.Reason == ReasonDeleted && drift == "report":
 		p.report(c, live.DryRun)
 		return
 	}
@@ -265,7 +269,12 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 	default:
 		c.Action, c.Reason = Adopt, ReasonUnmanaged
 	}
-	if in.Rules.ReportDrift && c.Reason == ReasonDrift && live.DryRun != nil && live.DryRun.Rejected != "" {
+	drift := in.Rules.drift(o)
+	if c.Reason == ReasonDrift && drift == "off" {
+		p.overlook(o.ID)
+		return
+	}
+	if drift == "report" && c.Reason == ReasonDrift && live.DryRun != nil && live.DryRun.Rejected != "" {
 		p.report(c, live.DryRun)
 		return
 	}
@@ -276,7 +285,7 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		p.Unchanged++
 		return
 	}
-	if in.Rules.ReportDrift && c.Reason == ReasonDrift {
+	if drift == "report" && c.Reason == ReasonDrift {
 		c.Action = Report
 	}
 	if in.Rules.RefuseConflicts && len(c.Losers) > 0 && c.Action != Report {
@@ -328,6 +337,9 @@ func (p *Plan) differs(in Input, o object.Object, member state.Member, live Obse
 		return true
 	}
 	c.Diff = Diff(live.Content, live.DryRun.Content, o.IsSecret(), nil)
+	if c.Reason == ReasonDrift {
+		c.Diff = blame(c.Diff, live.Content)
+	}
 	return len(c.Diff) > 0
 }
 

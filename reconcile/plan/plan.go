@@ -139,6 +139,8 @@ type Plan struct {
 	Invalid   []string `json:"invalid,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
 	Unchanged int      `json:"unchanged"`
+	// Overlooked are objects whose drift is off: they may be otherwise than wanted.
+	Overlooked map[object.ID]bool `json:"-"`
 	// Approved: a guard asked for approval, and this very plan has it.
 	Approved bool `json:"approved,omitempty"`
 	// Waits says why the plan is not carried out now although nothing is wrong
@@ -168,7 +170,11 @@ func (p Plan) Sign() Plan {
 // signed leaves the ledger's own label out of the differences: before the first
 // run its value is another each time.
 func signed(diff []FieldDiff) []FieldDiff {
-	return slices.DeleteFunc(slices.Clone(diff), func(d FieldDiff) bool {
+	diff = slices.Clone(diff)
+	for i := range diff {
+		diff[i].Manager, diff[i].At = "", ""
+	}
+	return slices.DeleteFunc(diff, func(d FieldDiff) bool {
 		return d.Path == "metadata.labels["+object.LabelLedger+"]"
 	})
 }

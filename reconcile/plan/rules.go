@@ -10,6 +10,9 @@ type Rules struct {
 	RefuseConflicts bool
 	// ReportDrift: drift is shown and left in place.
 	ReportDrift bool
+	// IgnoreDrift: drift is neither shown nor put right. It wins over ReportDrift,
+	// and an object's AnnotationDrift over both.
+	IgnoreDrift bool
 	// Replace: an object with a field that cannot be changed is deleted and made
 	// again; otherwise the object itself must opt in.
 	Replace bool

@@ -348,6 +348,13 @@ var mutants = []mutant{
 		tests:     []string{planning},
 	},
 	{
+		safeguard: "drift that is off is found when that ends",
+		file:      "reconcile/remember.go",
+		old:       " || a.plan.Overlooked[m.ID]:",
+		new:       ":",
+		tests:     []string{running},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",

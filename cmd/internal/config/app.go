@@ -89,8 +89,9 @@ type Policy struct {
 	// Conflicts: fields that another manager took are taken back (take), or
 	// fail the object (refuse). Default take.
 	Conflicts string `json:"conflicts,omitempty" oneof:"take refuse"`
-	// Drift is put right (correct) or only told (report). Default correct.
-	Drift string `json:"drift,omitempty" oneof:"correct report"`
+	// Drift is put right (correct), only told (report), or neither (off). An object
+	// says otherwise by the annotation tidemark.dev/drift. Default correct.
+	Drift string `json:"drift,omitempty" oneof:"correct report off"`
 	// Immutable: an object with a field that cannot be changed is refused unless
 	// it carries tidemark.dev/replace: enabled (refuse), or is deleted and made
 	// again (replace). Default refuse.

@@ -191,6 +191,9 @@ func (p *page) change(c plan.Change) {
 	p.line("  %s %s  %s", p.Paint.as(color, mark), Escape(c.ID.String()), p.Paint.as(dim, Escape("("+note+")")))
 	for _, d := range c.Diff {
 		p.field(d)
+		if d.Manager != "" {
+			p.line("        %s", p.Paint.as(dim, "written by "+Escape(d.Manager)+" at "+Escape(d.At)))
+		}
 	}
 	for _, loser := range c.Losers {
 		p.line("      %s %s", p.Paint.as(dim, "taken from"), Escape(loser))

@@ -1,0 +1,37 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Drift that is off is neither told nor put right, and found again as soon as it
+// is not off any more; then the record says what it was and whose.
+func TestDriftIsOffForAWhile(t *testing.T) {
+	t.Parallel()
+	app := newApp(t, "app")
+	app.configMap("one", "x")
+	w := newWorld(t, app)
+	w.sync(0)
+	body := []byte(`{"data":{"key":"theirs"}}`)
+	if _, err := server.Patch(t.Context(), app.path("one"), body); err != nil {
+		t.Fatal(err)
+	}
+	app.app.Rules.IgnoreDrift = true
+	for range 2 {
+		w.verdicts(w.sync(0), "unchanged")
+		if got := app.get(t, "one"); got != "theirs" {
+			t.Fatalf("one = %q: drift that is off was put right", got)
+		}
+	}
+	app.app.Rules.IgnoreDrift = false
+	report := w.sync(0)
+	w.verdicts(report, "changed")
+	changes := report.Record.Apps[0].Changes
+	if len(changes) != 1 || !strings.Contains(changes[0].Message, `data.key is "theirs", not "x" (`) {
+		t.Errorf("changes = %+v, want what drifted and who wrote it", changes)
+	}
+	if got := app.get(t, "one"); got != "x" {
+		t.Errorf("one = %q, want x", got)
+	}
+}
