@@ -273,8 +273,8 @@ var mutants = []mutant{
 	{
 		safeguard: "what an app holds that was away is looked at closely",
 		file:      "reconcile/presence.go",
-		old:       "!member.InDoubt() && !back && ",
-		new:       "!member.InDoubt() && ",
+		old:       "i.of.left == plan.NotLeft && i.of.prior.Left ||",
+		new:       "i.of.left == plan.NotLeft && i.of.prior.Left && i.of.prior.NewCluster ||",
 		tests:     []string{running},
 	},
 	{
@@ -288,7 +288,7 @@ var mutants = []mutant{
 		safeguard: "collection: what an app may go back to is named by the head",
 		file:      "state/head.go",
 		old:       "			add(&kept.Set, &kept.Rest)\n",
-		new:       "			_ = add\n",
+		new:       "			_, _ = add, kept\n",
 		tests:     []string{ledger},
 	},
 	{
