@@ -14,7 +14,7 @@ func (c check) dependencies() {
 	for i, a := range c.config.Apps {
 		for n, d := range a.DependsOn {
 			field := fmt.Sprintf("apps[%d].dependsOn[%d]", i, n)
-			if d.App != "" && !label.MatchString(d.App) {
+			if d.App != "" && !isLabel(d.App) {
 				c.add(field, "%q is not the name of an app: it %s", d.App, labelRule)
 			}
 			if first[a.Name] == "" {

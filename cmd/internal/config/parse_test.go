@@ -281,3 +281,24 @@ func TestExample(t *testing.T) {
 	}
 	parse(t, string(example))
 }
+
+func TestLongestNames(t *testing.T) {
+	text := func(app, secret string) []byte {
+		return []byte("apiVersion: tidemark.dev/v1alpha1\nstate: file:///s\nrepositories:\n- name: r\n  url: https://git.example.com/r.git\n" +
+			"  auth: {secretRef: {name: " + secret + "}}\napps:\n- {name: " + app + ", source: {path: a}}\n")
+	}
+	name := func(n int) string { return strings.Repeat("a", n) }
+	for _, test := range []struct {
+		app, secret int
+		wrong       string
+	}{
+		{63, 253, ""},
+		{64, 253, "apps[0].name"},
+		{63, 254, "secretRef.name"},
+	} {
+		_, err := config.Parse("tidemark.yaml", text(name(test.app), name(test.secret)), config.Trust{Namespace: "tidemark"})
+		if (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+			t.Errorf("an app of %d and a Secret of %d letters: got %v, want a complaint about %q", test.app, test.secret, err, test.wrong)
+		}
+	}
+}
