@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"slices"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -26,12 +27,13 @@ type wishes struct {
 // gather asks all apps what they want of the objects that those are about of which
 // anything moved. An app of which nothing moved wants what it owns.
 func gather(l *ledger, apps []*app) *wishes {
-	concerned := map[object.ID]bool{}
+	concerned, leaving := map[object.ID]bool{}, map[string]bool{}
 	for _, a := range apps {
 		if !a.untouched {
 			for _, id := range about(a) {
 				concerned[id] = true
 			}
+			maps.Copy(leaving, leavingNamespaces(a))
 		}
 	}
 	if !l.searched {
@@ -61,7 +63,7 @@ func gather(l *ledger, apps []*app) *wishes {
 			continue
 		}
 		for member := range a.held() {
-			if !member.Kept && concerned[member.ID] {
+			if !member.Kept && (concerned[member.ID] || leaving[member.ID.Namespace]) {
 				w.wanters[member.ID] = append(w.wanters[member.ID], a)
 			}
 		}
@@ -99,12 +101,7 @@ func (w *wishes) others(self *app) plan.Others {
 // inhabitants gives an object of another app for each namespace that the app owns
 // and wants no more, where one is wanted in it.
 func (w *wishes) inhabitants(self *app) map[string]object.ID {
-	leaving := map[string]bool{}
-	for member := range self.held() {
-		if _, wanted := self.want.Get(member.ID); !wanted && member.ID.GroupKind() == (object.GroupKind{Kind: "Namespace"}) {
-			leaving[member.ID.Name] = true
-		}
-	}
+	leaving := leavingNamespaces(self)
 	inhabitants := map[string]object.ID{}
 	if len(leaving) == 0 {
 		return inhabitants
@@ -116,6 +113,17 @@ func (w *wishes) inhabitants(self *app) map[string]object.ID {
 		}
 	}
 	return inhabitants
+}
+
+// leavingNamespaces are those that the app owns and wants no more.
+func leavingNamespaces(a *app) map[string]bool {
+	leaving := map[string]bool{}
+	for member := range a.held() {
+		if _, wanted := a.want.Get(member.ID); !wanted && member.ID.GroupKind() == (object.GroupKind{Kind: "Namespace"}) {
+			leaving[member.ID.Name] = true
+		}
+	}
+	return leaving
 }
 
 // first says whether an object that app a would only create, when it is absent,
