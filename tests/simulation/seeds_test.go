@@ -87,7 +87,7 @@ func (w *world) disturb(s scenario, draw *rand.Rand) {
 		case w.server.objects[id] == nil:
 		case what < 4:
 			w.server.edit(id, "controller", map[string]string{"metadata.annotations.noted": fmt.Sprint(what)})
-		case what == 4 && id.Kind == "ConfigMap":
+		case what == 4 && w.server.objects[id].leaves["data.key"] != nil: // a field that nobody wants is nobody's to take away
 			w.server.edit(id, "person", map[string]string{"data.key": "edited"})
 		case what == 5 && id.Kind == "ConfigMap":
 			w.server.remove(id)
