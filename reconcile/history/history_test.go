@@ -160,9 +160,13 @@ func TestDiffOfSets(t *testing.T) {
 	changes, unchanged, err := history.Compare(kept("a"), kept("b"))
 	var got []string
 	for _, c := range changes {
-		got = append(got, fmt.Sprint(c.Action, " ", c.ID, " ", c.Diff))
+		text := fmt.Sprint(c.Action, " ", c.ID)
+		for _, d := range c.Diff {
+			text += fmt.Sprint(" ", d.Path, " ", d.Old, " ", d.New, " ", d.Masked)
+		}
+		got = append(got, text)
 	}
-	want := "change ConfigMap shop/one [{data.key a b false}]\nprune ConfigMap shop/only-a []\ncreate ConfigMap shop/only-b []"
+	want := "change ConfigMap shop/one data.key a b false\nprune ConfigMap shop/only-a\ncreate ConfigMap shop/only-b"
 	if strings.Join(got, "\n") != want || unchanged != 1 || err != nil {
 		t.Errorf("got %d unchanged, %v and\n%s\nwant 1 and\n%s", unchanged, err, strings.Join(got, "\n"), want)
 	}
