@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
@@ -32,15 +30,12 @@ func (r *runner) claim(ctx context.Context, l *ledger, apps []*app) error {
 		owned[a] = widen(l, a)
 	}
 	commits := make([]committed, len(acting))
-	var group errgroup.Group
-	group.SetLimit(storing)
-	for i, a := range acting {
-		group.Go(func() (err error) {
-			commits[i], err = r.commitment(ctx, a.Name, a.plan, owned[a])
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := storeAll(len(acting), func(i int) (err error) {
+		a := acting[i]
+		commits[i], err = r.commitment(ctx, a.Name, a.plan, owned[a])
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("claim: %w", within(ctx, err))
 	}
 	if ctx.Err() != nil {

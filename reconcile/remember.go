@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -22,10 +20,15 @@ type memo struct {
 // already.
 func (r *runner) remember(ctx context.Context, l *ledger, apps []*app, ends []settled) (memo, error) {
 	var m memo
-	var group errgroup.Group
-	group.Go(func() (err error) { m.observed, err = r.observed(ctx, l, apps, ends); return err })
-	group.Go(func() (err error) { m.reads, err = r.keepReads(ctx, l, ends); return err })
-	return m, group.Wait()
+	err := storeAll(2, func(i int) (err error) {
+		if i == 0 {
+			m.observed, err = r.observed(ctx, l, apps, ends)
+		} else {
+			m.reads, err = r.keepReads(ctx, l, ends)
+		}
+		return err
+	})
+	return m, err
 }
 
 // observed stores what this run saw, for the next one to compare with; nil when

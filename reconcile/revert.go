@@ -96,7 +96,7 @@ func (r *runner) revertTo(ctx context.Context, l *ledger, a *app, apps []*app, t
 	result := r.do(ctx, l, &back, back.plan, options)
 	back.results = []apply.Result{result}
 	r.heed(ctx, l, &back)
-	back.end(a, result)
+	a.wentBack(&back, result)
 	return nil
 }
 
@@ -135,8 +135,8 @@ func (r *runner) planBack(ctx context.Context, l *ledger, back *app, apps []*app
 	return nil
 }
 
-// end gives the app what became of it. How ill it was stays what the record says.
-func (back *app) end(a *app, result apply.Result) {
+// wentBack gives the app what became of it. How ill it was stays what the record says.
+func (a *app) wentBack(back *app, result apply.Result) {
 	a.later = append(a.later, back.plan.Changes...)
 	a.plan.Warnings = append(a.plan.Warnings, back.rendered.Warnings...)
 	a.results = append(a.results, result)

@@ -26,7 +26,7 @@ type Rollback struct {
 	UntilChange bool
 }
 
-// ErrNotKept: there is no such set to go back to (exit 12).
+// ErrNotKept says that there is no such set to go back to (exit 12).
 var ErrNotKept = errors.New("no such set is kept")
 
 // shortestTo is how many characters of a run or commit name it.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
@@ -201,12 +199,7 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 		changed[a.Name] = !sameInventory(after, a.owned) || a.results != nil || a.strayed
 		a.owned = after
 	}
-	var group errgroup.Group
-	group.SetLimit(storing)
-	for i := range ends {
-		group.Go(func() error { return r.store(ctx, &ends[i], changed[ends[i].app.Name]) })
-	}
-	return ends, group.Wait()
+	return ends, storeAll(len(ends), func(i int) error { return r.store(ctx, &ends[i], changed[ends[i].app.Name]) })
 }
 
 // store puts what the head will name of one app.

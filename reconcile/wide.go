@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -49,6 +50,22 @@ func abreast[T any](items []T, limit int, work func(T)) {
 		})
 	}
 	_ = group.Wait()
+}
+
+// storeAll does work for as many blobs, storing at once, and gives the first error
+// in their order: the same failures give the same words.
+func storeAll(blobs int, work func(i int) error) error {
+	errs := make([]error, blobs)
+	var group errgroup.Group
+	group.SetLimit(storing)
+	for i := range blobs {
+		group.Go(func() error {
+			errs[i] = work(i)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return cmp.Or(errs...)
 }
 
 // foundations lets apps that are applied side by side wait for each other until

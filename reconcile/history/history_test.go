@@ -160,11 +160,11 @@ func TestDiffOfSets(t *testing.T) {
 	changes, unchanged, err := history.Compare(kept("a"), kept("b"))
 	var got []string
 	for _, c := range changes {
-		text := fmt.Sprint(c.Action, " ", c.ID)
+		text := []string{fmt.Sprint(c.Action, " ", c.ID)}
 		for _, d := range c.Diff {
-			text += fmt.Sprint(" ", d.Path, " ", d.Old, " ", d.New, " ", d.Masked)
+			text = append(text, fmt.Sprint(d.Path, " ", d.Old, " ", d.New, " ", d.Masked))
 		}
-		got = append(got, text)
+		got = append(got, strings.Join(text, " "))
 	}
 	want := "change ConfigMap shop/one data.key a b false\nprune ConfigMap shop/only-a\ncreate ConfigMap shop/only-b"
 	if strings.Join(got, "\n") != want || unchanged != 1 || err != nil {

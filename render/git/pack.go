@@ -128,7 +128,7 @@ func (p *pack) scan(ctx context.Context, left *budget) (*dependants, error) {
 		switch header.Type {
 		case plumbing.CommitObject, plumbing.TreeObject, plumbing.BlobObject, plumbing.TagObject:
 			hasher := plumbing.NewHasher(header.Type, header.Length)
-			into, keep := io.Writer(hasher), p.keep(i, header)
+			into, keep := io.Writer(hasher), p.keep(header)
 			if keep != nil {
 				into = io.MultiWriter(hasher, keep)
 			}
@@ -177,7 +177,7 @@ func (p *pack) scan(ctx context.Context, left *budget) (*dependants, error) {
 
 // keep gives where the content of an object is to be kept, nil for one that is
 // not.
-func (p *pack) keep(index int, header *packfile.ObjectHeader) *bytes.Buffer {
+func (p *pack) keep(header *packfile.ObjectHeader) *bytes.Buffer {
 	if header.Type != plumbing.TreeObject || header.Length > p.largest || p.kept+header.Length > keptTrees {
 		return nil
 	}
