@@ -63,7 +63,10 @@ func (r *runner) find(ctx context.Context, l *ledger, a *app) (hold string) {
 	r.tell(Event{Stage: "wait", App: a.Name, Message: fmt.Sprintf("until all that is looked at is healthy (%d)", len(ids))})
 	statuses := r.await(ctx, l, a, ids, until)
 	a.found = r.judge(l, statuses, since, until)
-	if a.found.Verdict == state.Healthy {
+	switch {
+	case a.found.Verdict == state.Healthy && l.watches.isOutdated():
+		return "what is wanted moved on meanwhile, and may hold it again"
+	case a.found.Verdict == state.Healthy:
 		return ""
 	}
 	if a.found.Verdict == state.Unhealthy {

@@ -41,8 +41,10 @@ type process struct {
 	err       error
 	writes    int // to the cluster, as sent
 	effective int // of these, those that took effect
-	// wants is what its revision holds of each app, as far as it was looked up.
+	// wants is what its revision holds of each app, as far as it was looked up. Of
+	// one that waits it moves no more: it only looks whether git names another.
 	wants map[string]string
+	waits bool
 }
 
 // start begins a run as a process of its own, after a while; git names ref from

@@ -61,7 +61,9 @@ func (a app) down() error {
 // Resolve is reconcile.Source's.
 func (a app) Resolve(ctx context.Context) (source.Revision, error) {
 	return send(ctx, a.process, a.effect("resolve"), func() (source.Revision, error) {
-		a.wants[a.name] = a.ref
+		if !a.waits {
+			a.wants[a.name] = a.ref
+		}
 		sum := sha1.Sum([]byte(a.ref))
 		return source.Revision{Repo: "https://git.example.com/shop.git", Ref: a.ref, Commit: hex.EncodeToString(sum[:])}, nil
 	})

@@ -22,6 +22,7 @@ const glance = 4 * time.Second
 func (c *client) Watch(ctx context.Context, of health.Scope, tell func(health.Sight)) error {
 	for {
 		seen, err := ask(ctx, c, read("watch "+of.Kind.String()), func(s *server) (health.Sight, error) {
+			c.waits = true
 			sight := health.Sight{Anew: true}
 			for id, o := range s.objects {
 				if id.GroupKind() == of.Kind && (of.Label == "" || o.meta().Labels[of.Label] == of.Value) && (of.Name == "" || id.Name == of.Name) {
