@@ -201,7 +201,7 @@ func (c *cli) of(l config.Ledger) *cli {
 // even begin has one too, which is kept nowhere.
 func (c *cli) doLedger(ctx context.Context, mode reconcile.Mode, show func(reconcile.Report) error) (state.Record, error) {
 	if ctx.Err() != nil {
-		unbegun := c.unbegun("", fmt.Errorf("not begun: %w", context.Cause(ctx)))
+		unbegun := c.env.Unbegun("", fmt.Errorf("not begun: %w", context.Cause(ctx)))
 		return unbegun, show(reconcile.Report{Record: unbegun})
 	}
 	var shown error
@@ -214,7 +214,7 @@ func (c *cli) doLedger(ctx context.Context, mode reconcile.Mode, show func(recon
 	}
 	c.complain(err)
 	if report.Record.Format == 0 {
-		report.Record = c.unbegun("", err)
+		report.Record = c.env.Unbegun("", err)
 	}
 	return report.Record, show(report)
 }

@@ -16,15 +16,9 @@ import (
 // listed is how many changes of an app people are shown of a sync.
 const listed = 30
 
-// watcher is told of a run while it goes on, and of its end.
-type watcher interface {
-	Tell(reconcile.Event)
-	End(state.Record)
-}
-
 // silentEnd keeps the verdicts of a plan, which are those of a sync that did not
 // happen, out of the log.
-type silentEnd struct{ watcher }
+type silentEnd struct{ app.Watcher }
 
 // End says nothing.
 func (silentEnd) End(state.Record) {}
@@ -41,7 +35,7 @@ func (c *cli) open() (*app.Session, error) {
 }
 
 // watch gives what fits who watches.
-func (c *cli) watch(run string) watcher {
+func (c *cli) watch(run string) app.Watcher {
 	switch {
 	case c.env.Terminal && c.ledger != "":
 		return trouble{c}
@@ -86,20 +80,19 @@ func (c *cli) do(ctx context.Context, mode reconcile.Mode, show func(reconcile.R
 		return reconcile.Report{}, err
 	}
 	defer session.Close()
-	ctx, cancel := session.Within(ctx)
-	defer cancel()
-	job, err := session.Job(ctx, mode)
-	if err != nil {
-		return reconcile.Report{Record: c.unbegun(session.Run, err)}, err
+	begun := false
+	report, err := session.Do(ctx, mode, func() app.Watcher {
+		begun = true
+		c.warn(session)
+		watcher := c.watch(session.Run)
+		if mode == reconcile.PlanOnly && (!c.env.Terminal || c.ledger != "") {
+			return silentEnd{watcher}
+		}
+		return watcher
+	})
+	if !begun {
+		return report, err
 	}
-	c.warn(session)
-	watcher := c.watch(session.Run)
-	if mode == reconcile.PlanOnly && (!c.env.Terminal || c.ledger != "") {
-		watcher = silentEnd{watcher}
-	}
-	job.Progress = watcher.Tell
-	report, err := reconcile.Run(ctx, job)
-	watcher.End(report.Record)
 	if bad := show(report); bad != nil {
 		return report, bad
 	}
@@ -116,19 +109,6 @@ func (c *cli) warn(session *app.Session) {
 		}
 		c.log(session.Run).Warn(warning)
 	}
-}
-
-// unbegun is the record of a run that could not begin.
-func (c *cli) unbegun(run string, err error) state.Record {
-	now := c.env.Now().UTC()
-	record := state.Record{
-		Format: state.Format, Run: run, Trigger: c.env.Trigger(), Actor: c.env.Actor(), Tool: c.env.Tool(),
-		Started: now, Finished: now, Verdict: state.Failed, Exit: reconcile.ExitOf(err), Message: err.Error(), Apps: []state.AppRecord{},
-	}
-	if record.Exit == reconcile.ExitInterrupted {
-		record.Verdict = state.Interrupted
-	}
-	return record
 }
 
 // advise says what to do about what went wrong, and first what went wrong with
