@@ -174,7 +174,7 @@ var mutants = []mutant{
 	},
 	{
 		safeguard: "proof of absence: an unknown object is not forgotten",
-		file:      "reconcile/plan/make.go",
+		file:      "reconcile/plan/leave.go",
 		old:       "	case live.State == Absent || live.NoKind: // no kind, no object",
 		new:       "	case live.State == Absent || live.State == Unknown:",
 		tests:     []string{planning, simulation},
@@ -237,7 +237,7 @@ var mutants = []mutant{
 	},
 	{
 		safeguard: "label check: what does not bear our marks is not pruned",
-		file:      "reconcile/plan/make.go",
+		file:      "reconcile/plan/leave.go",
 		old:       "	case owner != Ours || live.Labels[object.LabelApp] != in.App:",
 		new:       "	case false:",
 		tests:     []string{planning, simulation},
