@@ -114,7 +114,7 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) (err error) {
 func (a *app) complete(l *ledger, defined map[object.GroupKind]plan.Kind) error {
 	objects := slices.Clone(a.rendered.Set.Objects())
 	for i, o := range objects {
-		objects[i] = a.rescope(o, l.kinds, defined)
+		objects[i] = a.rescope(o, l.kinds, defined).Stored()
 		if fields, varies := a.rendered.Varying[o.ID]; varies {
 			a.rendered.Varying[objects[i].ID] = fields
 		}

@@ -355,6 +355,13 @@ var mutants = []mutant{
 		tests:     []string{running},
 	},
 	{
+		safeguard: "drift of what stringData wrote is found",
+		file:      "reconcile/render.go",
+		old:       "a.rescope(o, l.kinds, defined).Stored()",
+		new:       "a.rescope(o, l.kinds, defined)",
+		tests:     []string{running},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",
