@@ -21,6 +21,11 @@ help: ## list the targets
 build: ## build bin/tidemark, static
 	@go run ./tests/gobuild -ldflags '-s -w -X main.version=$(VERSION)' -o $(TIDEMARK) ./cmd/tidemark
 
+.PHONY: lambda
+lambda: ## build bin/tidemark-lambda.zip for AWS Lambda (provided.al2023, arm64)
+	@GOOS=linux GOARCH=arm64 go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lambda/bootstrap ./cmd/tidemark-lambda
+	@go run ./tests/lambdazip -o bin/tidemark-lambda.zip bin/lambda/bootstrap
+
 .PHONY: check
 check: ## everything that CI checks: lint and test
 	@status=0; $(MAKE) --no-print-directory lint || status=1; $(MAKE) --no-print-directory test || status=1; exit $$status
