@@ -43,6 +43,8 @@ type ask struct {
 	depth int
 	// bare leaves out the files of the commits, if the server can do that.
 	bare bool
+	// log leaves out everything but the commits, if the server can do that.
+	log bool
 }
 
 // objects gives the content of what was fetched. It is safe for concurrent use.
@@ -160,6 +162,9 @@ func request(known *advert, a ask, limits Limits) (*packp.UploadPackRequest, []b
 		if a.depth > 0 && !a.bare {
 			// The filter leaves out files of that length and above.
 			req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
+		}
+		if a.log {
+			req.Filter = packp.FilterTreeDepth(0)
 		}
 	}
 	req.Wants, req.Depth = a.wants, packp.DepthCommits(a.depth)
