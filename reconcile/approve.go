@@ -58,9 +58,10 @@ func Approve(ctx context.Context, ledger *state.Ledger, a Approval) (state.Recor
 	// From here on a signal must not leave a lease that nobody can take for a while.
 	ctx, done := lasting(ctx)
 	defer done()
+	approval := &state.Approval{PlanHash: hash, Reason: a.Reason, Actor: a.Actor, Since: began.UTC()}
 	tenure, err := ledger.Claim(ctx, head, func(h *state.Head) {
 		entry := h.Apps[app]
-		entry.Approval = &state.Approval{PlanHash: hash, Reason: a.Reason, Actor: a.Actor, Since: began.UTC()}
+		entry.Approval = approval
 		h.Apps[app] = entry
 	})
 	if err != nil {
@@ -70,7 +71,7 @@ func Approve(ctx context.Context, ledger *state.Ledger, a Approval) (state.Recor
 		Trigger: a.Trigger, Actor: a.Actor, Tool: a.Tool, Config: head.Config,
 		Started: began.UTC(), Finished: a.Now().UTC(), Verdict: state.Waiting, Command: "approve",
 		Message: fmt.Sprintf("%s approved the plan %s of the app %s: %s", a.Actor, hash, app, a.Reason),
-		Apps:    []state.AppRecord{{Name: app, Verdict: state.Waiting, PlanHash: hash}},
+		Apps:    []state.AppRecord{{Name: app, Verdict: state.Waiting, PlanHash: hash, Approved: approval}},
 	}, func(*state.Head) {})
 	if err != nil {
 		return state.Record{}, fmt.Errorf("approve: %w", err)
@@ -91,6 +92,11 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 	if len(a.Hash) < shortestHash {
 		return "", "", fmt.Errorf("%q is too short: give %d digits of the plan's hash at least", a.Hash, shortestHash)
 	}
+	for name, known := range head.Apps {
+		if p := known.Proposal; p != nil && strings.HasPrefix(p.PlanHash, a.Hash) && (a.App == "" || a.App == name) {
+			return name, p.PlanHash, nil
+		}
+	}
 	records, err := ledger.History(ctx, recent)
 	if err != nil {
 		return "", "", err
@@ -109,7 +115,7 @@ func waiting(ctx context.Context, ledger *state.Ledger, head state.Head, a Appro
 				return entry.Name, entry.PlanHash, nil
 			case matches:
 				stale = entry.Name
-			case !newest[entry.Name] && entry.Verdict == state.Refused:
+			case !newest[entry.Name] && (entry.Verdict == state.Refused || entry.Proposal != nil):
 				open = append(open, fmt.Sprintf("%s (%s)", entry.PlanHash, entry.Name))
 			}
 			newest[entry.Name] = true

@@ -73,8 +73,16 @@ type app struct {
 	live plan.Live
 
 	// decide
-	plan    plan.Plan
-	planned bool
+	// consents are the approvals that commits speak, which were looked for up to
+	// the commit looked; approved is what let the plan pass. stale: the approval in
+	// the head is another plan's.
+	consents []state.Approval
+	looked   string
+	approved *state.Approval
+	stale    bool
+	log      *source.Log
+	plan     plan.Plan
+	planned  bool
 
 	// apply
 	// sent are the objects that this run wrote, as they were answered.

@@ -30,11 +30,9 @@ func (r *runner) decide(l *ledger, apps []*app) {
 			continue
 		}
 		a.plan, a.planned = r.planFor(a, in), true
-		a.plan.Engine, a.plan.Waits = a.rendered.Engine, join(waits, r.outside(a))
+		a.plan.Engine = a.rendered.Engine
 		a.plan.Warnings = append(a.plan.Warnings, a.rendered.Warnings...)
-		if a.plan.Approved {
-			a.plan.Warnings = append(a.plan.Warnings, r.approvalOf(a))
-		}
+		a.plan.Waits = join(waits, r.outside(a), r.consent(a))
 		r.judgeVarying(a)
 		forget(a.live)
 	}
@@ -48,13 +46,13 @@ func (r *runner) planFor(a *app, in plan.Input) plan.Plan {
 	if a.left != plan.NotLeft {
 		return r.makeLeft(a, in)
 	}
-	return r.make(in)
+	return r.make(a, in)
 }
 
-// make plans; a plan that is confirmed by the beginning of its hash is approved.
-func (r *runner) make(in plan.Input) plan.Plan {
+// make plans; a plan that is approved by the beginning of its hash is approved.
+func (r *runner) make(a *app, in plan.Input) plan.Plan {
 	p := plan.Make(in)
-	if _, confirmed := r.confirmed(p.Hash); confirmed {
+	if r.approval(a, p.Hash) != nil {
 		in.Approved[p.Hash] = true // in.Approved is this plan's own
 		p = plan.Make(in)
 	}
@@ -97,14 +95,6 @@ func contest(apps []*app) {
 			}
 		}
 	}
-}
-
-// approvalOf says who let the plan pass its guards.
-func (r *runner) approvalOf(a *app) string {
-	if _, confirmed := r.confirmed(a.plan.Hash); confirmed {
-		return fmt.Sprintf("%s confirmed the plan %s: %s", r.job.Actor, a.plan.Hash, r.job.Reason)
-	}
-	return fmt.Sprintf("%s approved the plan %s: %s", a.prior.Approval.Actor, a.plan.Hash, a.prior.Approval.Reason)
 }
 
 // content is the digest of everything that the app's set was rendered from.

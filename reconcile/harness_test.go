@@ -77,6 +77,9 @@ type repo struct {
 	// tracks: rendering tells what it read of the repository.
 	tracks  bool
 	fetches int
+	// log is what the wanted commit brings, and logs how often that was asked.
+	log  source.Log
+	logs int
 
 	varying          map[object.ID][]string
 	nondeterministic string

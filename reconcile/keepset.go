@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"slices"
 
+	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -15,7 +16,7 @@ import (
 // alone. See decisions/0019.
 func (r *runner) keepSet(ctx context.Context, end *settled) error {
 	a := end.app
-	if a.err != nil && a.results == nil || !a.planned || a.blocked() || a.acts() && a.results == nil {
+	if a.err != nil && a.results == nil || !a.planned || a.left == plan.LeftStays || a.blocked() || a.acts() && a.results == nil {
 		return nil
 	}
 	set, err := state.StoreSet(a.Name, a.digest, a.want)
@@ -51,6 +52,9 @@ func (r *runner) refer(ends []settled) {
 		i := slices.IndexFunc(r.report.Record.Apps, func(a state.AppRecord) bool { return a.Name == end.app.Name })
 		if i >= 0 {
 			r.report.Record.Apps[i].Set, r.report.Record.Apps[i].Plan = end.set, end.app.carried
+			if end.proposal != nil {
+				r.report.Record.Apps[i].Proposal = &end.proposal.Plan
+			}
 		}
 	}
 }

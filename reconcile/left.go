@@ -50,7 +50,7 @@ func (r *runner) leaveAlone(l *ledger, apps []*app) {
 // deletes everything is carried out when somebody asked for just that.
 func (r *runner) makeLeft(a *app, in plan.Input) plan.Plan {
 	in.Left = plan.LeftRemoved
-	removal := r.make(in)
+	removal := r.make(a, in)
 	if a.left == plan.LeftRemoved || !removal.Acts() {
 		return removal
 	}

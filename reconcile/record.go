@@ -87,7 +87,7 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 		entry.From = a.prior.Chart.Version
 	}
 	if a.planned {
-		entry.PlanHash = a.plan.Hash
+		entry.PlanHash, entry.Approved = a.plan.Hash, a.approved
 	}
 	last := a.outcomes()
 	entry.Counts = a.counts(last)

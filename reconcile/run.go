@@ -98,7 +98,8 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	if ctx.Err() != nil {
 		return apps, context.Cause(ctx) // what was not seen in time must not be planned on
 	}
-	r.decide(ledger, apps) // the plans
+	r.hearCommits(ctx, apps) // which plans the repository approves
+	r.decide(ledger, apps)   // the plans
 	return apps, nil
 }
 

@@ -43,6 +43,7 @@ type settled struct {
 	result    *state.Ref
 	set       *state.Ref
 	kept      []state.Kept // nil leaves them as they are
+	proposal  *state.Proposal
 	complete  bool
 }
 
@@ -163,6 +164,10 @@ func (end settled) into(a state.App) state.App {
 		a.Set = end.set
 	}
 	end.app.foundInto(&a)
+	a.Proposal = end.proposal
+	if end.app.stale {
+		a.Approval = nil
+	}
 	switch {
 	case end.app.left != plan.NotLeft:
 		a.Inputs = "" // should it come back, it is looked at as a whole
@@ -205,6 +210,10 @@ func (r *runner) ends(ctx context.Context, l *ledger, apps []*app) ([]settled, e
 // store puts what the head will name of one app.
 func (r *runner) store(ctx context.Context, end *settled, inventory bool) error {
 	a := end.app
+	var err error
+	if end.proposal, err = r.proposed(ctx, a); err != nil {
+		return err
+	}
 	if inventory {
 		ref, err := putInventory(ctx, r.job.Ledger, a.owned)
 		if err != nil {
@@ -212,7 +221,7 @@ func (r *runner) store(ctx context.Context, end *settled, inventory bool) error 
 		}
 		end.inventory = &ref
 	}
-	err := r.keepSet(ctx, end)
+	err = r.keepSet(ctx, end)
 	if err == nil {
 		err = r.keep(ctx, end)
 	}

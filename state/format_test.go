@@ -56,7 +56,8 @@ func sampleRecord() state.Record {
 			}}},
 			Revision: &state.Revision{Repo: "https://example.com/shop.git", Ref: "refs/heads/main", Commit: "c0ffee", Author: "A <a@example.com>", Subject: "Scale web"},
 			Chart:    &state.Chart{Repo: "oci://example.com/charts", Name: "web", Version: "1.2.3", Digest: "sha256:00"},
-			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")), Plan: ref("plan-web"), Set: ref("set-web"),
+			From:     "decaf", Engine: "helm", PlanHash: sum([]byte("plan")), Plan: ref("plan-web"), Set: ref("set-web"), Proposal: ref("proposal-web"),
+			Approved: &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide, Commit: "c0ffee", Committer: "bot"},
 			Counts:   state.Counts{Created: 1, Changed: 2, Pruned: 3, Adopted: 4, Unchanged: 5, Drifted: 6, Failed: 7, Deferred: 8, Kept: 9},
 			Changes:  []state.Change{{ID: web, Action: "apply", Reason: "changed", Outcome: "failed", Message: "timed out"}},
 			Refusals: []state.Refusal{{Reason: "budget", Message: "prunes 40 of 50", PlanHash: sum([]byte("plan"))}},
@@ -92,6 +93,7 @@ func sampleHead(record []byte) state.Head {
 			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Content: sum([]byte("read")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide, Set: &kept},
 			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Set: &kept, Reason: "incident 7", Actor: "eve", Since: tide, Until: tide.Add(time.Hour), UntilChange: true, Inputs: sum([]byte("inputs"))},
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
+			Proposal:   &state.Proposal{PlanHash: sum([]byte("plan")), Plan: *ref("proposal-web"), Looked: "c0ffee", Since: tide},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},
 		}},
 		Audit: state.Audit{

@@ -105,6 +105,8 @@ type App struct {
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`
 	Approval   *Approval   `json:"approval,omitempty"`
+	// Proposal is a plan that waits for approval.
+	Proposal *Proposal `json:"proposal,omitempty"`
 	// Suspend keeps runs from acting on the app.
 	Suspend *Suspension `json:"suspend,omitempty"`
 }
@@ -180,12 +182,18 @@ type Pin struct {
 	Inputs      string `json:"inputs,omitempty"`
 }
 
-// Approval lets the plan with this hash pass its guards once.
+// Approval lets the plan with this hash pass once, what stands against it
+// notwithstanding.
 type Approval struct {
-	PlanHash string    `json:"planHash"`
-	Reason   string    `json:"reason"`
-	Actor    string    `json:"actor"`
-	Since    time.Time `json:"since"`
+	PlanHash string `json:"planHash"`
+	// Reason and Actor are, of a commit that approves, its subject and author.
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	Since  time.Time `json:"since"`
+	// Commit is the one that approved it, and Committer who made it; empty when a
+	// person did so by a command.
+	Commit    string `json:"commit,omitempty"`
+	Committer string `json:"committer,omitempty"`
 }
 
 // Audit points at the newest record of the chain.
@@ -257,6 +265,9 @@ func (h Head) refs() []Ref {
 		add(app.Inventory, app.Plan, app.Set, app.Result)
 		for _, kept := range app.kept() {
 			add(&kept.Set, &kept.Rest)
+		}
+		if app.Proposal != nil {
+			add(&app.Proposal.Plan)
 		}
 	}
 	if h.Audit.Path != "" {

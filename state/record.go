@@ -81,9 +81,13 @@ type AppRecord struct {
 	// Plan is the plan that was carried out, and Set the app's StoredSet from then
 	// on; nil when the run carried out none, or left the set as it was. Both may
 	// have been collected since.
-	Plan   *Ref   `json:"plan,omitempty"`
-	Set    *Ref   `json:"set,omitempty"`
-	Counts Counts `json:"counts"`
+	Plan *Ref `json:"plan,omitempty"`
+	Set  *Ref `json:"set,omitempty"`
+	// Approved says who let the plan pass, when and why.
+	Approved *Approval `json:"approved,omitempty"`
+	// Proposal is where the plan is kept that waits for approval.
+	Proposal *Ref   `json:"proposal,omitempty"`
+	Counts   Counts `json:"counts"`
 	// Health is what was found after the app was applied; nil where nobody looked.
 	Health   *AppHealth `json:"health,omitempty"`
 	Changes  []Change   `json:"changes,omitempty"`

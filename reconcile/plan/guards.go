@@ -64,8 +64,10 @@ func (p *Plan) guard(in Input) {
 	p.guardProtected(in, pruned)
 	p.guardInhabited(in, pruned)
 	p.guardReplaced(in)
+	asked := in.Rules.RequireApproval && p.Acts()
+	p.NeedsApproval = asked && !in.Approved[p.Hash]
 	if in.Approved[p.Hash] {
-		p.Approved = slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
+		p.Approved = asked || slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 		p.Refusals = slices.DeleteFunc(p.Refusals, func(r Refusal) bool { return r.Approvable })
 	}
 }

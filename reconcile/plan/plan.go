@@ -141,8 +141,12 @@ type Plan struct {
 	Unchanged int      `json:"unchanged"`
 	// Overlooked are objects whose drift is off: they may be otherwise than wanted.
 	Overlooked map[object.ID]bool `json:"-"`
-	// Approved: a guard asked for approval, and this very plan has it.
+	// Approved: a guard or the configuration asked for approval, and this very plan
+	// has it.
 	Approved bool `json:"approved,omitempty"`
+	// NeedsApproval: the app's configuration wants every plan approved, and this
+	// one is not.
+	NeedsApproval bool `json:"needsApproval,omitempty"`
 	// Waits says why the plan is not carried out now although nothing is wrong
 	// with it; empty when it may be. It is no part of the hash.
 	Waits string `json:"waits,omitempty"`

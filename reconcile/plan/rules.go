@@ -18,6 +18,8 @@ type Rules struct {
 	Replace bool
 	// KeepAll: nothing of the app is pruned.
 	KeepAll bool
+	// RequireApproval: nothing is carried out that nobody approved.
+	RequireApproval bool
 	// Propagation of deletes: background (also when empty), foreground, orphan.
 	Propagation string
 }

@@ -68,7 +68,7 @@ func dependenciesOf(a config.App) []reconcile.Dependency {
 func rulesOf(p config.Policy) plan.Rules {
 	return plan.Rules{
 		Adopt: p.Adopt, RefuseConflicts: p.Conflicts == "refuse", ReportDrift: p.Drift == "report", IgnoreDrift: p.Drift == "off", Replace: p.Immutable == "replace",
-		KeepAll: !*p.Prune, Propagation: p.Propagation,
+		KeepAll: !*p.Prune, RequireApproval: p.Approval == "required", Propagation: p.Propagation,
 	}
 }
 

@@ -81,6 +81,19 @@ func (a appSource) fetch(ctx context.Context, revision source.Revision) (source.
 	return fetched, nil
 }
 
+// Log gives what a commit brings that an earlier one has not.
+func (a appSource) Log(ctx context.Context, from string, to source.Revision) (source.Log, error) {
+	if a.remote == nil {
+		return source.Log{Note: "a chart has no commits"}, nil
+	}
+	remote, err := a.remote.get(ctx)
+	if err != nil {
+		return source.Log{}, classify(err)
+	}
+	log, err := remote.Log(ctx, from, to.Commit)
+	return log, classify(err)
+}
+
 // classify marks the errors of servers that do not answer, or not in full.
 func classify(err error) error {
 	if errors.Is(err, git.ErrUnreachable) || errors.Is(err, helm.ErrUnreachable) || errors.Is(err, helm.ErrIncomplete) {

@@ -96,6 +96,10 @@ type Policy struct {
 	// it carries tidemark.dev/replace: enabled (refuse), or is deleted and made
 	// again (replace). Default refuse.
 	Immutable string `json:"immutable,omitempty" oneof:"refuse replace"`
+	// Approval of plans: none, or required: whatever a run would write waits until
+	// somebody approved the plan, by tidemark approve, by sync --confirm, or by a
+	// commit with the line "Tidemark-Approve: HASH" in its message. Default none.
+	Approval string `json:"approval,omitempty" oneof:"none required"`
 	// Prune deletes objects that left the set. Default true.
 	Prune *bool `json:"prune,omitempty"`
 	// Propagation of deletes. Default background.
@@ -138,6 +142,7 @@ func (a App) withDefaults(d Defaults) App {
 	a.Conflicts = or(a.Conflicts, d.Conflicts, "take")
 	a.Drift = or(a.Drift, d.Drift, "correct")
 	a.Immutable = or(a.Immutable, d.Immutable, "refuse")
+	a.Approval = or(a.Approval, d.Approval, "none")
 	a.Prune = or(a.Prune, d.Prune, new(true))
 	a.Propagation = or(a.Propagation, d.Propagation, "background")
 	a.Suspend = or(a.Suspend, d.Suspend, new(false))

@@ -113,7 +113,7 @@ func (p *page) plan(one plan.Plan) {
 		p.refusal(r.Reason, r.Message)
 		approvable = approvable || r.Approvable
 	}
-	if approvable {
+	if approvable || one.NeedsApproval {
 		p.approve(one.Hash)
 	}
 	if one.Waits != "" {

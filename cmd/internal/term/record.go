@@ -84,6 +84,9 @@ func (p *page) appTrouble(app state.AppRecord) {
 			break
 		}
 	}
+	if app.Proposal != nil && len(app.Refusals) == 0 {
+		p.approve(app.PlanHash)
+	}
 	p.warnings("  ", app.Warnings)
 }
 

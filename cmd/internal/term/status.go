@@ -120,6 +120,9 @@ func (p *page) waiting(s Status) {
 	for _, name := range slices.Sorted(maps.Keys(last)) {
 		if last[name].Verdict == state.Waiting {
 			p.line("%s %s: %s", p.Paint.as(yellow, "waits:"), Escape(name), Escape(last[name].Message))
+			if approval := s.Head.Apps[name].Approval; last[name].Proposal != nil && (approval == nil || approval.PlanHash != last[name].PlanHash) {
+				p.approve(last[name].PlanHash)
+			}
 		}
 		for _, r := range last[name].Refusals {
 			if approval := s.Head.Apps[name].Approval; r.PlanHash == "" || approval != nil && approval.PlanHash == r.PlanHash {
