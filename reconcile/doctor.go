@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
-	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -248,15 +247,9 @@ func (d *doctor) testimony(ctx context.Context) {
 			d.note("witness", "knows", Fine, "epoch %d of this ledger", w.Epoch)
 		}
 	}
-	placed, is := d.job.Witness.(interface{ ID() object.ID })
-	if !is {
+	asked, id := d.toTestify()
+	if len(asked) == 0 {
 		return
-	}
-	id := placed.ID()
-	asked := []apply.Permission{
-		{Verb: "get", Kind: id.GroupKind(), Namespace: id.Namespace, Name: id.Name},
-		{Verb: "create", Kind: id.GroupKind(), Namespace: id.Namespace},
-		{Verb: "update", Kind: id.GroupKind(), Namespace: id.Namespace, Name: id.Name},
 	}
 	denied, err := d.review(ctx, asked)
 	switch {

@@ -82,17 +82,11 @@ func (d *doctor) permissions(ctx context.Context, apps []*app) {
 		d.note("permissions", "objects", Unchecked, "the cluster does not answer")
 		return
 	}
-	places := map[place]bool{} // whether objects there may be pruned
-	for _, a := range apps {
-		for _, id := range wanted(a) {
-			at := place{id.GroupKind(), id.Namespace}
-			places[at] = places[at] || !a.Rules.KeepAll
-		}
-	}
+	places := usesOf(apps, d.ledger.kinds)
 	if len(apps) == 0 && d.ledger.loaded {
 		for _, holding := range Holdings(ctx, d.job.Ledger, d.ledger.head) {
 			for _, member := range holding.Members {
-				places[place{member.ID.GroupKind(), member.ID.Namespace}] = true
+				places[place{member.ID.GroupKind(), member.ID.Namespace}] = use{pruned: true}
 			}
 		}
 	}
@@ -123,7 +117,7 @@ func (d *doctor) permissions(ctx context.Context, apps []*app) {
 	}
 }
 
-func kindsOf(places map[place]bool) map[object.GroupKind]bool {
+func kindsOf(places map[place]use) map[object.GroupKind]bool {
 	kinds := map[object.GroupKind]bool{}
 	for at := range places {
 		kinds[at.kind] = true
@@ -133,28 +127,26 @@ func kindsOf(places map[place]bool) map[object.GroupKind]bool {
 
 // reviewPlaces gives the permissions that are missing for objects of kinds in
 // namespaces. Listing is asked for over all namespaces first, as runs do.
-func (d *doctor) reviewPlaces(ctx context.Context, places map[place]bool) ([]apply.Permission, error) {
-	var asked, everywhere []apply.Permission
-	for kind := range kindsOf(places) {
-		everywhere = append(everywhere, apply.Permission{Verb: "list", Kind: kind})
-	}
-	for at, pruned := range places {
-		verbs := []string{"get", "create", "patch"}
-		if pruned {
-			verbs = append(verbs, "delete")
-		}
-		for _, verb := range verbs {
+func (d *doctor) reviewPlaces(ctx context.Context, places map[place]use) ([]apply.Permission, error) {
+	var asked []apply.Permission
+	everywhere := map[apply.Permission]bool{}
+	for at, of := range places {
+		for _, verb := range of.verbs() {
+			if isWide(verb) {
+				everywhere[apply.Permission{Verb: verb, Kind: at.kind}] = true
+				continue
+			}
 			asked = append(asked, apply.Permission{Verb: verb, Kind: at.kind, Namespace: at.namespace})
 		}
 	}
-	narrow, err := d.review(ctx, everywhere)
+	narrow, err := d.review(ctx, slices.Collect(maps.Keys(everywhere)))
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range narrow {
-		for at := range places {
-			if at.kind == p.Kind {
-				asked = append(asked, apply.Permission{Verb: "list", Kind: at.kind, Namespace: at.namespace})
+		for at, of := range places {
+			if at.kind == p.Kind && slices.Contains(of.verbs(), p.Verb) {
+				asked = append(asked, apply.Permission{Verb: p.Verb, Kind: at.kind, Namespace: at.namespace})
 			}
 		}
 	}

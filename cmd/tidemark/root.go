@@ -101,7 +101,7 @@ func (c *cli) root() *cobra.Command {
 		return &app.UsageError{Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(c.sync(), c.plan(), c.approve(), c.rollback(), c.drift(), c.suspend(), c.resume(), c.render(), c.status(), c.history(), c.diff(), c.why(), c.audit(), c.detach(), c.unlock(), c.state(), c.doctor(), c.version())
+	root.AddCommand(c.sync(), c.plan(), c.approve(), c.rollback(), c.drift(), c.suspend(), c.resume(), c.render(), c.status(), c.history(), c.diff(), c.why(), c.audit(), c.detach(), c.unlock(), c.state(), c.doctor(), c.rbac(), c.version())
 	return root
 }
 

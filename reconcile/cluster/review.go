@@ -24,7 +24,7 @@ func (c *Cluster) Review(ctx context.Context, p apply.Permission) (granted bool,
 	body, err := json.Marshal(authorizationv1.SelfSubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: p.Verb, Group: resource.group, Version: resource.version, Resource: resource.plural, Namespace: p.Namespace, Name: p.Name,
+			Verb: p.Verb, Group: resource.group, Version: resource.version, Resource: resource.plural, Subresource: p.Subresource, Namespace: p.Namespace, Name: p.Name,
 		}},
 	})
 	if err != nil {

@@ -16,8 +16,8 @@ var optIns = []struct{ key, value string }{ //nolint:gochecknoglobals // a table
 	{"argocd.argoproj.io/sync-options", "Replace=true,Force=true"},
 }
 
-// mayReplace says whether an object may be deleted and made again.
-func (r Rules) mayReplace(o object.Object) bool {
+// MayReplace says whether an object may be deleted and made again.
+func (r Rules) MayReplace(o object.Object) bool {
 	if r.Replace {
 		return true
 	}
@@ -46,7 +46,7 @@ func (p *Plan) replaces(in Input, o object.Object, live Observed, c Change) bool
 		return false
 	}
 	fields := strings.Join(live.DryRun.Immutable, ", ")
-	if !in.Rules.mayReplace(o) {
+	if !in.Rules.MayReplace(o) {
 		p.refuseObject(RefusedImmutable, o.ID, "%s (%s): %s cannot be changed once the object exists: to have it deleted and made again, annotate it with %s: %s, or say immutable: replace for the app",
 			o.ID, o.Origin, fields, optIns[0].key, optIns[0].value)
 		return true

@@ -336,7 +336,7 @@ var mutants = []mutant{
 	{
 		safeguard: "nothing is replaced without an opt-in",
 		file:      "reconcile/plan/replace.go",
-		old:       "	if !in.Rules.mayReplace(o) {",
+		old:       "	if !in.Rules.MayReplace(o) {",
 		new:       "	if false {",
 		tests:     []string{planning},
 	},

@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"tidemark.dev/tidemark/cmd/internal/config"
+	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/render/git"
+	"tidemark.dev/tidemark/render/object"
 )
 
 // auth finds the credentials that the configuration names.
@@ -91,6 +93,9 @@ func (s *Session) secret(ctx context.Context, namespace, name string) (git.Auth,
 	if err != nil {
 		return git.Auth{}, err
 	}
+	s.mu.Lock()
+	s.secretsRead = append(s.secretsRead, apply.Permission{Verb: "get", Kind: object.GroupKind{Kind: "Secret"}, Namespace: namespace, Name: name})
+	s.mu.Unlock()
 	data, err := target.SecretData(ctx, namespace, name)
 	if err != nil {
 		return git.Auth{}, fmt.Errorf("read credentials from Secret %s/%s: %w", namespace, name, err)

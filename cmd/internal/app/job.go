@@ -29,12 +29,14 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 	if err != nil {
 		return reconcile.Job{}, err
 	}
+	self, made := s.self(ctx)
+	trigger, actor := s.env.origin(made)
 	job := reconcile.Job{
 		Unseal: unseal, Rollback: s.settings.Rollback,
 		Mode: mode, Configure: s.Configure, Ledger: ledger, Cluster: target, Witness: witness, Watcher: target,
 		Approve: s.settings.Confirm, Reason: s.settings.Reason, LockTimeout: s.settings.LockWait,
-		Self: s.self(ctx), Git: s.gitCost, PeakMemory: peakMemory,
-		Trigger: s.env.Trigger(), Actor: s.env.Actor(), Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
+		Self: self, Git: s.gitCost, PeakMemory: peakMemory,
+		Trigger: trigger, Actor: actor, Tool: s.Tool(), Redact: s.Redactor.Text, Now: s.env.Now,
 	}
 	if !s.settings.isSingle() {
 		job.Only = s.settings.Apps

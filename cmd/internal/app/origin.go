@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -31,12 +32,37 @@ func (e Env) Trigger() string {
 	case e.Get("CLOUD_RUN_JOB") != "":
 		return "schedule"
 	case e.Get("KUBERNETES_SERVICE_HOST") != "":
-		if scheduledJob.MatchString(e.Host) {
+		// A pod in its node's network is called like the node.
+		if scheduledJob.MatchString(cmp.Or(e.Get("TIDEMARK_POD_NAME"), e.Host)) {
 			return "schedule"
 		}
 		return "manual"
 	}
 	return "cli"
+}
+
+// The annotations of a Job that tell of its making: kubectl create job --from says
+// that it was made by hand, and the cluster's own admission policy may say by whom
+// (deploy/kubernetes/components/creator).
+const (
+	annotationInstantiate = "cronjob.kubernetes.io/instantiate"
+	annotationCreator     = "tidemark.dev/creator"
+)
+
+// origin gives trigger and actor of a run, given the annotations of the Job that it
+// runs from. What the variables say counts before them.
+func (e Env) origin(job map[string]string) (trigger, actor string) {
+	trigger, actor = e.Trigger(), e.Actor()
+	if job[annotationInstantiate] != "manual" {
+		return trigger, actor
+	}
+	if e.Get("TIDEMARK_TRIGGER") == "" {
+		trigger = "manual"
+	}
+	if creator := job[annotationCreator]; creator != "" && e.Get("TIDEMARK_ACTOR") == "" {
+		actor = creator
+	}
+	return trigger, actor
 }
 
 // isCI goes by the variable that nearly every CI system sets.

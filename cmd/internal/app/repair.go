@@ -67,7 +67,7 @@ func (s *Session) Doctor(ctx context.Context) (reconcile.Job, reconcile.Unopened
 	if target, err := s.Cluster(); err != nil {
 		unopened.Cluster = err
 	} else {
-		job.Cluster = target
+		job.Cluster, job.Watcher = target, target
 		if witness, err := s.Witness(); err == nil && s.stateURL() != "" {
 			job.Witness = witness
 		}

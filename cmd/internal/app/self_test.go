@@ -31,7 +31,7 @@ func server(t *testing.T, owners map[string]string) string {
 		case r.URL.Path == "/apis":
 			_, _ = fmt.Fprintf(w, list, "batch", kind("Job", "jobs")+","+kind("CronJob", "cronjobs"))
 		case found:
-			_, _ = fmt.Fprintf(w, `{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "x", "uid": "u", "resourceVersion": "1", "ownerReferences": [%s]}}`, owner)
+			_, _ = fmt.Fprintf(w, `{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "x", "uid": "u", "resourceVersion": "1", "annotations": {"cronjob.kubernetes.io/instantiate": "manual", "tidemark.dev/creator": "jane"}, "ownerReferences": [%s]}}`, owner)
 		default:
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = fmt.Fprint(w, `{"kind": "Status", "reason": "Forbidden", "message": "may not get pods"}`)
@@ -88,6 +88,10 @@ func TestSelf(t *testing.T) {
 			}
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %q, want %q", got, test.want)
+			}
+			// The Job says that it was made by hand, where it can be read.
+			if _, read := test.owners["/apis/batch/v1/namespaces/ops/jobs/j"]; read && (job.Trigger != "manual" || job.Actor != "jane") {
+				t.Errorf("trigger %q by %q, want manual by jane", job.Trigger, job.Actor)
 			}
 			warnings := strings.Join(session.Warnings(), "\n")
 			if (warnings == "") != (test.warning == "") || !strings.Contains(warnings, test.warning) {

@@ -22,6 +22,7 @@ import (
 	"tidemark.dev/tidemark/cmd/internal/config"
 	"tidemark.dev/tidemark/cmd/internal/term"
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/cluster"
 	"tidemark.dev/tidemark/state"
 )
@@ -48,6 +49,8 @@ type Session struct {
 	cluster *cluster.Cluster
 	faults  []error
 	warned  []string
+	// secretsRead are the Secrets of the cluster that hold credentials.
+	secretsRead []apply.Permission
 	// current is the attempt of the last Configure, and spent what those before
 	// it took from repositories.
 	current *attempt
