@@ -15,7 +15,7 @@ export TIDEMARK_BIN = $(TIDEMARK)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## build bin/tidemark, static
@@ -25,6 +25,18 @@ build: ## build bin/tidemark, static
 lambda: ## build bin/tidemark-lambda.zip for AWS Lambda (provided.al2023, arm64)
 	@GOOS=linux GOARCH=arm64 go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lambda/bootstrap ./cmd/tidemark-lambda
 	@go run ./tests/lambdazip -o bin/tidemark-lambda.zip bin/lambda/bootstrap
+
+# The commit's time is the image's, so that building it again gives the same.
+.PHONY: image
+image: ## build the container image, for amd64 and arm64, in bin/image; needs no container engine
+	@cd deploy/image && GOFLAGS= go run . -root $(CURDIR) -out $(CURDIR)/bin/image -version '$(VERSION)' \
+		-revision '$(shell git rev-parse HEAD 2>/dev/null)' -created '$(or $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null),1970-01-01T00:00:00Z)' $(if $(ARCH),-arch $(ARCH))
+
+.PHONY: e2e
+e2e: servers ## run the shipped image on a real node: kubelet, containerd, runc; as root, installs them from Debian
+	@go run ./tests/servers/install kubelet
+	@$(MAKE) --no-print-directory image build ARCH=$(shell go env GOHOSTARCH)
+	@TIDEMARK_E2E=$(CURDIR)/bin/image go test -v -count 1 -timeout 20m -vet off ./tests/e2e
 
 .PHONY: check
 check: ## everything that CI checks: lint and test

@@ -38,10 +38,10 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 func TestMakeTargetsExist(t *testing.T) {
 	targets := map[string]bool{}
-	for _, found := range regexp.MustCompile(`(?m)^([a-z-]+):`).FindAllStringSubmatch(read(t, "Makefile"), -1) {
+	for _, found := range regexp.MustCompile(`(?m)^([a-z0-9-]+):`).FindAllStringSubmatch(read(t, "Makefile"), -1) {
 		targets[found[1]] = true
 	}
-	named := regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
+	named := regexp.MustCompile(`\bmake ([a-z][a-z0-9-]*)`)
 	for _, page := range pages(t) {
 		for _, code := range codes(read(t, page)) {
 			for _, found := range named.FindAllStringSubmatch(code, -1) {

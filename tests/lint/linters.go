@@ -25,7 +25,7 @@ var (
 
 // kubernetes is Kubernetes' own programs behind mains of a few lines. To look at those as code, linters would compile
 // all of Kubernetes.
-var kubernetes = []string{"tests/controlplane"}
+var kubernetes = []string{"tests/controlplane", "tests/kubelet"}
 
 var linters = []linter{
 	// golangci-lint brings gofumpt; it formats files, whatever module they are in.
