@@ -7,6 +7,7 @@
 //	$TIDEMARK_CACHE, else the user's cache folder + /tidemark
 //	└── servers/
 //	    ├── kubernetes-v1.37.2-linux-amd64-<hash of tests/controlplane>/   kube-apiserver, etcd, …
+//	    ├── kubelet-v1.37.2-linux-amd64-<hash of tests/kubelet>/            kubelet
 //	    ├── versitygw-v1.8.0-linux-amd64/                                   versitygw
 //	    ├── fake-gcs-server-v1.56.1-linux-amd64/                            fake-gcs-server
 //	    └── kwok-v0.8.0-linux-amd64/                                        kwok
@@ -110,7 +111,17 @@ func kubernetes(name string, programs ...string) (Bundle, error) {
 		b.Dir, b.Given, b.Version = dir, true, "from KUBEBUILDER_ASSETS"
 		return b, nil
 	}
-	source, err := controlPlaneSource()
+	return source("kubernetes", "controlplane", b)
+}
+
+// Kubelet is the agent of a real node, of the control plane's version.
+func Kubelet() (Bundle, error) {
+	return source("kubelet", "kubelet", Bundle{Name: "kubelet", Programs: []string{"kubelet"}})
+}
+
+// source completes a bundle that is built from a module of tests.
+func source(name, module string, b Bundle) (Bundle, error) {
+	source, err := sourceOf(module)
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -118,7 +129,7 @@ func kubernetes(name string, programs ...string) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, fmt.Errorf("read %s: %w", source, err)
 	}
-	dir, err := cacheDir("kubernetes", version, digest)
+	dir, err := cacheDir(name, version, digest)
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -169,20 +180,20 @@ func cacheDir(name, version string, more ...string) (string, error) {
 	return filepath.Join(root, "servers", strings.Join(parts, "-")), err
 }
 
-// controlPlaneSource looks upwards from the working folder, which for a test is its package's.
-func controlPlaneSource() (string, error) {
+// sourceOf looks for a module of tests upwards from the working folder, which for a test is its package's.
+func sourceOf(module string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		source := filepath.Join(dir, "tests", "controlplane")
+		source := filepath.Join(dir, "tests", module)
 		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
 			return source, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("find tests/controlplane: not inside Tidemark's repository (or set KUBEBUILDER_ASSETS)")
+			return "", fmt.Errorf("find tests/%s: not inside Tidemark's repository (or set KUBEBUILDER_ASSETS)", module)
 		}
 		dir = parent
 	}

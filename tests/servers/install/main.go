@@ -1,8 +1,8 @@
 // Command install builds the real servers that Tidemark's tests and demo run against, and shows how far it is:
 //
-//	go run ./tests/servers/install [apiserver] [controlplane] [s3] [gcs] [nodes] [ssh]
+//	go run ./tests/servers/install [apiserver] [controlplane] [s3] [gcs] [nodes] [ssh] [kubelet]
 //
-// With no argument it installs all of them; apiserver is the part of controlplane that takes less time. What is there already costs nothing, and two of these commands may run at
+// With no argument it installs all of them but kubelet, which only make e2e needs; apiserver is the part of controlplane that takes less time. What is there already costs nothing, and two of these commands may run at
 // the same time. Package assets says where the programs go; ssh is the system's own sshd, from the distribution's package.
 package main
 
@@ -39,10 +39,15 @@ func install(name string) error {
 		find = assets.GCS
 	case "nodes":
 		find = assets.Nodes
+	case "kubelet":
+		if err := installContainerd(); err != nil {
+			return err
+		}
+		find = assets.Kubelet
 	case "ssh":
 		return installSSHD()
 	default:
-		return fmt.Errorf("unknown; it is one of apiserver, controlplane, s3, gcs, nodes, ssh")
+		return fmt.Errorf("unknown; it is one of apiserver, controlplane, s3, gcs, nodes, ssh, kubelet")
 	}
 	bundle, err := find()
 	if err != nil {
