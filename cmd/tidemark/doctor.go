@@ -19,7 +19,7 @@ func (c *cli) doctor() *cobra.Command {
 object), the clocks, the state and its records, that the cluster is the right one,
 what its witness knows, that repositories and charts can be fetched and rendered,
 and the permissions that runs need in the cluster: get, list, create, patch and
-delete for each kind, where its objects are.
+delete for each kind, where its objects are, and watch where an app waits.
 
 It changes nothing, but for an object under probe/ in the store, which it removes
 again. Without a configuration it checks what the state and the cluster tell. It
