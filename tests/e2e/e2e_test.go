@@ -54,7 +54,7 @@ func TestRealNode(t *testing.T) {
 	commit(t, w.repo, w.git, "two")
 	w.until("a run is inside an apply", w.hook.holding)
 	w.kubectl("create", "job", "--from=cronjob/tidemark", "-n", "tidemark", "now")
-	w.until("the job is done", func() bool { return w.job("now").Status.Succeeded == 1 })
+	w.done("now")
 	if !w.hook.holding() {
 		t.Error("the run was not held as long as the other one took")
 	}
@@ -65,7 +65,7 @@ func TestRealNode(t *testing.T) {
 	w.until("web has greeting two", func() bool { return w.says("greeting") == "two" && w.says("held-5") == "two" })
 
 	t.Log("a run is killed inside an apply, and the next one repairs")
-	w.until("it is recorded", func() bool { return w.record().Verdict != "changed" || w.record().Seq >= 2 })
+	w.until("it is recorded", w.idle)
 	w.hook.hold()
 	commit(t, w.repo, w.git, "three")
 	w.until("a run is inside an apply", w.hook.holding)
@@ -82,7 +82,7 @@ func TestRealNode(t *testing.T) {
 	w.until("no job runs", func() bool { return !slices.ContainsFunc(w.jobs(), func(j job) bool { return j.Status.Active > 0 }) })
 	commit(t, w.repo, w.git, "four")
 	w.kubectl("create", "job", "--from=cronjob/tidemark", "-n", "tidemark", "again")
-	w.until("the job is done", func() bool { return w.job("again").Status.Succeeded == 1 })
+	w.done("again")
 	if r := w.record(); r.Trigger != "manual" || r.Actor != servers.Admin || w.says("greeting") != "four" {
 		t.Errorf("the record says %+v, want a run that %s triggered by hand", r, servers.Admin)
 	}

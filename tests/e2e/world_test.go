@@ -94,7 +94,7 @@ func tagOf(t *testing.T, path string) string {
 const config = `apiVersion: tidemark.dev/v1alpha1
 state: %s
 stateOptions: {s3: {endpoint: %q, region: %s, pathStyle: true}}
-leaseTTL: 6s
+leaseTTL: 45s # a request may take two thirds of it, and one is held for 25 seconds
 repositories:
 - {name: shop, url: %q, auth: {username: {value: tidemark}, password: {env: GIT_PASSWORD}}}
 apps:
@@ -242,6 +242,15 @@ func (w *world) record() (r record) {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// done waits for the end of a Job that must succeed.
+func (w *world) done(name string) {
+	w.t.Helper()
+	w.until("the job "+name+" ends", func() bool { status := w.job(name).Status; return status.Succeeded+status.Failed > 0 })
+	if w.job(name).Status.Failed > 0 {
+		w.t.Fatalf("the job %s failed", name)
+	}
 }
 
 // until waits for what must come; the machine may be slow.
