@@ -3,6 +3,8 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+
+	"tidemark.dev/tidemark/reconcile/plan"
 )
 
 // Drift that is off is neither told nor put right, and found again as soon as it
@@ -17,14 +19,14 @@ func TestDriftIsOffForAWhile(t *testing.T) {
 	if _, err := server.Patch(t.Context(), app.path("one"), body); err != nil {
 		t.Fatal(err)
 	}
-	app.app.Rules.IgnoreDrift = true
+	app.app.Rules.Drift = plan.DriftOff
 	for range 2 {
 		w.verdicts(w.sync(0), "unchanged")
 		if got := app.get(t, "one"); got != "theirs" {
 			t.Fatalf("one = %q: drift that is off was put right", got)
 		}
 	}
-	app.app.Rules.IgnoreDrift = false
+	app.app.Rules.Drift = plan.DriftCorrect
 	report := w.sync(0)
 	w.verdicts(report, "changed")
 	changes := report.Record.Apps[0].Changes

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/ignore"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
 )
@@ -152,7 +153,7 @@ func (i *inspector) look(ctx context.Context, a *app, o object.Object, seen plan
 	if owner, tool, _ := plan.OwnerFor(a.owned, o.ID, seen.Meta, i.ledger.label); owner == plan.Copied || owner == plan.Foreign && !slices.Contains(a.Rules.Adopt, tool) {
 		return o, seen // refused whatever it holds
 	}
-	if a.SkipValidation && len(varying) == 0 && digest != "" && seen.Certain {
+	if a.SkipValidation && len(varying) == 0 && !a.Ignore.Bear(o) && digest != "" && seen.Certain {
 		return o, seen
 	}
 	for attempt := 1; ; attempt++ {
@@ -175,7 +176,7 @@ const looks = 5
 // about one object must not decide about the others.
 func (i *inspector) unknown(ctx context.Context, err error) plan.Observed {
 	err = within(ctx, err)
-	if unanswered(err) {
+	if unanswered(err) || errors.Is(err, ignore.ErrEndless) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		if i.failure == nil {
@@ -209,9 +210,28 @@ func (i *inspector) lookClosely(ctx context.Context, a *app, o object.Object, se
 	certain := seen.Certain && meta.UID == seen.UID
 	seen = present(meta)
 	seen.Certain, seen.Content = certain, content
-	dry, err := i.dryRun(ctx, a, o, apply.Target{UID: meta.UID, ResourceVersion: meta.ResourceVersion})
+	sent := o
+	if a.Ignore.Bear(o) {
+		if sent, err = i.share(ctx, a, o, content); err != nil {
+			return o, seen, err
+		}
+		seen.Shared = &sent
+	}
+	dry, err := i.dryRun(ctx, a, sent, apply.Target{UID: meta.UID, ResourceVersion: meta.ResourceVersion})
 	seen.DryRun = &dry
 	return o, seen, err
+}
+
+// share leaves fields to others that the app's rules name. When a rule took too
+// long once, no other object waits for it.
+func (i *inspector) share(ctx context.Context, a *app, o object.Object, live map[string]any) (object.Object, error) {
+	i.mu.Lock()
+	failure := i.failure
+	i.mu.Unlock()
+	if errors.Is(failure, ignore.ErrEndless) {
+		return o, failure
+	}
+	return a.Ignore.Leave(ctx, o, live)
 }
 
 // dryRun asks first without force, to learn who would lose a field to us.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/reconcile/ignore"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/reconcile/window"
 	"tidemark.dev/tidemark/render/object"
@@ -133,6 +134,8 @@ type App struct {
 	Paths    []string
 	Renderer Renderer
 	Rules    plan.Rules
+	// Ignore says which fields are left to others once an object exists.
+	Ignore ignore.Rules
 	// DependsOn are apps that must be ready before anything of this one is applied.
 	DependsOn []Dependency
 	// CreateNamespace: the app's namespace is made, with these labels, when it

@@ -154,6 +154,9 @@ func (a *app) digestSet(objects []object.Object) error {
 		if err != nil {
 			return err
 		}
+		if rules := a.Ignore.DigestFor(o); rules != "" {
+			digest = digestOf(digest, rules) // other rules are a reason to look at it
+		}
 		if !o.IsSecret() {
 			a.digests[o.ID] = digest
 		}

@@ -32,7 +32,7 @@ func TestReplaceGoesOn(t *testing.T) {
 	t.Parallel()
 	app := newApp(t, "app")
 	app.fixedSecret("x")
-	app.app.Rules.Replace, app.app.Rules.ReportDrift = true, true
+	app.app.Rules.Replace, app.app.Rules.Drift = true, plan.DriftReport
 	w := newWorld(t, app)
 	w.sync(0)
 	app.fixedSecret("y")

@@ -70,5 +70,8 @@ func (a *app) digestInputs(kinds plan.Kinds) {
 		server = "+" + digestOf(kinds.Version, apiVersions(kinds))
 	}
 	base := digestOf(a.revision.Repo, a.revision.Chart, a.Renderer.Digest(), a.Namespace, a.CreateNamespace, a.NamespaceLabels)
+	if rules := a.Ignore.Digest(); rules != "" {
+		base = digestOf(base, rules)
+	}
 	a.rest, a.inputs = base+server, digestOf(base, a.revision.Commit)+server
 }

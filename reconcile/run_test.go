@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -87,7 +88,7 @@ func TestRunFindsDriftThoughTheRevisionStandsStill(t *testing.T) {
 func TestRunReportsDriftWhenToldTo(t *testing.T) {
 	t.Parallel()
 	web := newApp(t, "web")
-	web.app.Rules.ReportDrift = true
+	web.app.Rules.Drift = plan.DriftReport
 	web.configMap("edited", "wanted")
 	w := newWorld(t, web)
 	w.sync(0)

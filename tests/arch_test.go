@@ -20,12 +20,13 @@ const module = "tidemark.dev/tidemark/"
 var arrows = []arrow{
 	{"cmd/...", []string{"cmd/internal/...", "reconcile/...", "state/...", "render/..."}, "cmd wires everything, and nothing imports a command"},
 
-	{"reconcile", []string{"reconcile/plan", "reconcile/apply", "reconcile/health", "reconcile/window", "state", "render/object", "render/source"}, "a run takes rendering, the cluster and the store through interfaces of its own, so that it can be read and tested without them"},
+	{"reconcile", []string{"reconcile/plan", "reconcile/apply", "reconcile/health", "reconcile/ignore", "reconcile/window", "state", "render/object", "render/source"}, "a run takes rendering, the cluster and the store through interfaces of its own, so that it can be read and tested without them"},
 	{"reconcile/plan", []string{"state", "render/object"}, "deciding is pure: values in, a plan out"},
 	{"reconcile/window", nil, "whether it is time is told by a clock's value, a schedule and nothing else"},
 	{"reconcile/apply", []string{"reconcile/plan", "state", "render/object"}, "acting carries out a plan and decides nothing"},
 	{"reconcile/history", []string{"reconcile/plan", "reconcile/apply", "state", "render/object"}, "history is told from the ledger alone"},
 	{"reconcile/cluster", []string{"reconcile/apply", "reconcile/health", "reconcile/plan", "render/object"}, "it is apply's Cluster over client-go, and knows no ledger"},
+	{"reconcile/ignore", []string{"render/object"}, "what is left to others is told by two objects and the rules"},
 	{"reconcile/health", []string{"render/object"}, "judging is pure: a live object in, a status out"},
 
 	{"state", []string{"render/object"}, "what we put there is told in objects' names and nothing else"},
@@ -49,6 +50,7 @@ var doors = []struct {
 	{"k8s.io/client-go", "reconcile/cluster", "one place speaks with API servers"},
 	{"github.com/go-git/", "render/git", "one place reads git"},
 	{"helm.sh/helm", "render/helm", "one place renders charts"},
+	{"github.com/itchyny/gojq", "reconcile/ignore", "one place asks expressions of strangers, with a bound on time"},
 	{"oras.land/oras-go", "render/helm", "only charts come from registries"},
 	{"sigs.k8s.io/kustomize", "render/kustomize", "Kustomize is not safe for concurrent use, and its one caller knows"},
 	{"github.com/aws/", "state/s3", "each cloud service has one door"},

@@ -58,6 +58,9 @@ func (d *doer) update(ctx context.Context, c plan.Change, done Verdict) Outcome 
 	if !ok {
 		return Outcome{Change: c, Verdict: Failed, Message: "the plan changes an object that is not in the set"}
 	}
+	if shared := d.work.Live[c.ID].Shared; shared != nil {
+		want = *shared
+	}
 	at := Target{UID: c.UID, ResourceVersion: c.ResourceVersion}
 	seen := d.work.Live[c.ID].Meta
 	d.options.Applied.Add(c.UID) // before it is sent: the answer may be lost

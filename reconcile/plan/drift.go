@@ -13,18 +13,34 @@ import (
 // its app says: correct, report or off.
 const AnnotationDrift = "tidemark.dev/drift"
 
+// Drift is what becomes of what somebody else did to an object.
+type Drift string
+
+// What may become of drift. Anything else, and nothing, is DriftCorrect.
+const (
+	DriftCorrect Drift = "correct" // put right
+	DriftReport  Drift = "report"  // shown and left in place
+	DriftOff     Drift = "off"     // neither
+)
+
+// KindDrift says what becomes of the drift of one kind; an empty Group fits any.
+type KindDrift struct {
+	Group, Kind string
+	Drift       Drift
+}
+
 // drift says what becomes of an object's drift.
-func (r Rules) drift(o object.Object) string {
-	said := o.Annotation(AnnotationDrift)
-	switch {
-	case slices.Contains([]string{"correct", "report", "off"}, said):
+func (r Rules) drift(o object.Object) Drift {
+	said := Drift(o.Annotation(AnnotationDrift))
+	if slices.Contains([]Drift{DriftCorrect, DriftReport, DriftOff}, said) {
 		return said
-	case r.IgnoreDrift:
-		return "off"
-	case r.ReportDrift:
-		return "report"
 	}
-	return "correct"
+	for _, k := range r.Kinds {
+		if k.Kind == o.ID.Kind && (k.Group == "" || k.Group == o.ID.Group) {
+			return k.Drift
+		}
+	}
+	return r.Drift
 }
 
 // overlook counts an object whose drift nobody wants to hear of as unchanged.

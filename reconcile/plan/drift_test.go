@@ -16,14 +16,18 @@ func TestDriftIsWhatAppAndObjectSay(t *testing.T) {
 		want       string
 	}{
 		"correct":                    {want: "change one (drift)"},
-		"report":                     {rules: plan.Rules{ReportDrift: true}, want: "report one (drift)"},
-		"off":                        {rules: plan.Rules{IgnoreDrift: true}, want: "unchanged 1"},
+		"report":                     {rules: plan.Rules{Drift: plan.DriftReport}, want: "report one (drift)"},
+		"off":                        {rules: plan.Rules{Drift: plan.DriftOff}, want: "unchanged 1"},
 		"deleted, correct":           {gone: true, want: "create one (deleted)"},
-		"deleted, report":            {gone: true, rules: plan.Rules{ReportDrift: true}, want: "report one (deleted)"},
-		"deleted, off":               {gone: true, rules: plan.Rules{IgnoreDrift: true}, want: "unchanged 1"},
+		"deleted, report":            {gone: true, rules: plan.Rules{Drift: plan.DriftReport}, want: "report one (deleted)"},
+		"deleted, off":               {gone: true, rules: plan.Rules{Drift: plan.DriftOff}, want: "unchanged 1"},
 		"the object says report":     {annotation: "report", want: "report one (drift)"},
-		"the object says off":        {annotation: "off", rules: plan.Rules{ReportDrift: true}, want: "unchanged 1"},
-		"the object says correct":    {annotation: "correct", rules: plan.Rules{IgnoreDrift: true}, want: "change one (drift)"},
+		"the object says off":        {annotation: "off", rules: plan.Rules{Drift: plan.DriftReport}, want: "unchanged 1"},
+		"the object says correct":    {annotation: "correct", rules: plan.Rules{Drift: plan.DriftOff}, want: "change one (drift)"},
+		"its kind":                   {rules: plan.Rules{Kinds: []plan.KindDrift{{Kind: "Secret", Drift: plan.DriftOff}, {Kind: "ConfigMap", Drift: plan.DriftReport}, {Kind: "ConfigMap", Drift: plan.DriftOff}}}, want: "report one (drift)"},
+		"its kind, correct":          {rules: plan.Rules{Drift: plan.DriftOff, Kinds: []plan.KindDrift{{Kind: "ConfigMap", Drift: plan.DriftCorrect}}}, want: "change one (drift)"},
+		"its kind in another group":  {rules: plan.Rules{Kinds: []plan.KindDrift{{Group: "apps", Kind: "ConfigMap", Drift: plan.DriftOff}}}, want: "change one (drift)"},
+		"the object before its kind": {annotation: "correct", rules: plan.Rules{Kinds: []plan.KindDrift{{Kind: "ConfigMap", Drift: plan.DriftOff}}}, want: "change one (drift)"},
 		"the object says what is no": {annotation: "maybe", want: "change one (drift)"},
 	} {
 		in := input()

@@ -64,6 +64,9 @@ type Observed struct {
 	Content map[string]any
 	// DryRun is the answer to applying the desired object as a dry run.
 	DryRun *DryRun
+	// Shared is the desired object as it is applied over the live one, without what
+	// is left to others; nil is all of it.
+	Shared *object.Object
 }
 
 // DryRun is the server's answer to a server-side-apply dry run.

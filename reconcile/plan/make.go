@@ -206,10 +206,10 @@ func (p *Plan) wantAbsent(in Input, o object.Object, member state.Member, live O
 		}
 	}
 	switch drift := in.Rules.drift(o); {
-	case c.Reason == ReasonDeleted && drift == "off":
+	case c.Reason == ReasonDeleted && drift == DriftOff:
 		p.overlook(o.ID)
 		return
-	case c.Reason == ReasonDeleted && drift == "report":
+	case c.Reason == ReasonDeleted && drift == DriftReport:
 		p.report(c, live.DryRun)
 		return
 	}
@@ -269,11 +269,11 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		c.Action, c.Reason = Adopt, ReasonUnmanaged
 	}
 	drift := in.Rules.drift(o)
-	if c.Reason == ReasonDrift && drift == "off" {
+	if c.Reason == ReasonDrift && drift == DriftOff {
 		p.overlook(o.ID)
 		return
 	}
-	if drift == "report" && c.Reason == ReasonDrift && live.DryRun != nil && live.DryRun.Rejected != "" {
+	if drift == DriftReport && c.Reason == ReasonDrift && live.DryRun != nil && live.DryRun.Rejected != "" {
 		p.report(c, live.DryRun)
 		return
 	}
@@ -284,7 +284,7 @@ func (p *Plan) wantPresent(in Input, o object.Object, member state.Member, owned
 		p.Unchanged++
 		return
 	}
-	if drift == "report" && c.Reason == ReasonDrift {
+	if drift == DriftReport && c.Reason == ReasonDrift {
 		c.Action = Report
 	}
 	if in.Rules.RefuseConflicts && len(c.Losers) > 0 && c.Action != Report {

@@ -18,7 +18,10 @@ func chance(seed uint64) *plan.Input {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // tests want the same numbers again
 	one := func(of int) bool { return random.IntN(of) == 0 }
 	in := input()
-	in.Rules = plan.Rules{ReportDrift: one(4), RefuseConflicts: one(4), KeepAll: one(8)}
+	in.Rules = plan.Rules{RefuseConflicts: one(4), KeepAll: one(8)}
+	if one(4) {
+		in.Rules.Drift = plan.DriftReport
+	}
 	in.SameInputs = one(2)
 	if one(2) {
 		in.Rules.Adopt = []string{"helm"}

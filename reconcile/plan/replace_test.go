@@ -104,7 +104,7 @@ func TestReplaceGoesOnAfterADeath(t *testing.T) {
 	want(in, one, "d2")
 	own(in, one, "", unseen) // as a Claim leaves it
 	gone(in, one)
-	in.Rules.ReportDrift = true
+	in.Rules.Drift = plan.DriftReport
 	p := plan.Make(*in)
 	if len(p.Changes) != 1 || p.Changes[0].Action != plan.Create {
 		t.Errorf("changes = %+v, want a create", p.Changes)

@@ -8,11 +8,10 @@ type Rules struct {
 	// RefuseConflicts: fields that another manager took from us fail the object
 	// instead of being taken back.
 	RefuseConflicts bool
-	// ReportDrift: drift is shown and left in place.
-	ReportDrift bool
-	// IgnoreDrift: drift is neither shown nor put right. It wins over ReportDrift,
-	// and an object's AnnotationDrift over both.
-	IgnoreDrift bool
+	// Drift says what becomes of drift, and Kinds of that of some kinds: the first
+	// that fits wins over Drift, and an object's AnnotationDrift over both.
+	Drift Drift
+	Kinds []KindDrift
 	// Replace: an object with a field that cannot be changed is deleted and made
 	// again; otherwise the object itself must opt in.
 	Replace bool

@@ -14,7 +14,7 @@ func TestMakeDecidesAboutAWantedObject(t *testing.T) {
 	t.Parallel()
 	owned := func(in *plan.Input) { own(in, one, "d1") }
 	older := func(in *plan.Input) { own(in, one, "d0") }
-	reporting := func(in *plan.Input) { in.Rules.ReportDrift = true }
+	reporting := func(in *plan.Input) { in.Rules.Drift = plan.DriftReport }
 	refusing := func(in *plan.Input) { in.Rules.RefuseConflicts = true }
 	is := func(edit ...func(*plan.Observed)) func(*plan.Input) {
 		return func(in *plan.Input) { there(in, one, edit...) }
@@ -133,7 +133,10 @@ func TestMakeTellsDriftOfASecret(t *testing.T) {
 				want(in, token, "")
 				own(in, token, "")
 				there(in, token, c.live...)
-				in.SameInputs, in.Rules.ReportDrift = c.sameInputs, c.report
+				in.SameInputs = c.sameInputs
+				if c.report {
+					in.Rules.Drift = plan.DriftReport
+				}
 			}, c.want)
 		})
 	}

@@ -6,6 +6,7 @@ const (
 	planning   = "./reconcile/plan"
 	acting     = "./reconcile/apply"
 	running    = "./reconcile"
+	ignoring   = "./reconcile/ignore"
 	simulation = "./tests/simulation"
 )
 
@@ -360,6 +361,55 @@ var mutants = []mutant{
 		old:       "a.rescope(o, l.kinds, defined).Stored()",
 		new:       "a.rescope(o, l.kinds, defined)",
 		tests:     []string{running},
+	},
+	{
+		safeguard: "ignored fields are not applied",
+		file:      "reconcile/apply/request.go",
+		old:       "		want = *shared\n",
+		new:       "		_ = *shared\n",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "a field that only we own is not lost when it is ignored",
+		file:      "reconcile/ignore/leave.go",
+		old:       "	if s.whole || mine && (!theirs || s.mixed()) {",
+		new:       "	if s.whole {",
+		tests:     []string{running, ignoring},
+	},
+	{
+		safeguard: "another ignore rule is a reason to look at an object",
+		file:      "reconcile/render.go",
+		old:       "			digest = digestOf(digest, rules) // other rules",
+		new:       "			_ = rules // other rules",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "another ignore rule is a reason to look at an app",
+		file:      "reconcile/resolve.go",
+		old:       "		base = digestOf(base, rules)\n",
+		new:       "		_ = rules\n",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "ignored fields are left to others without validation too",
+		file:      "reconcile/inspect.go",
+		old:       " && !a.Ignore.Bear(o) && digest",
+		new:       " && digest",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "an ignore expression that does not end fails its app",
+		file:      "reconcile/inspect.go",
+		old:       "	if unanswered(err) || errors.Is(err, ignore.ErrEndless) {",
+		new:       "	if unanswered(err) {",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "our marks are never left to others",
+		file:      "reconcile/ignore/leave.go",
+		old:       "	return shield(o, left), nil\n",
+		new:       "	return o.WithContent(left), nil\n",
+		tests:     []string{ignoring},
 	},
 	{
 		safeguard: "redaction: a credential in a plan or result",

@@ -46,9 +46,13 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		if err != nil {
 			return reconcile.Config{}, fmt.Errorf("app %s: %w", a.Name, err) // It was checked.
 		}
+		ignored, err := a.Ignored()
+		if err != nil {
+			return reconcile.Config{}, fmt.Errorf("app %s: %w", a.Name, err) // It was checked.
+		}
 		wired.Apps = append(wired.Apps, reconcile.App{
 			Name: a.Name, Namespace: a.Namespace,
-			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy),
+			Source: attempt.sourceOf(a), Paths: []string{cmp.Or(a.Source.Path, ".")}, Renderer: appRenderer{attempt: attempt, app: a}, Rules: rulesOf(a.Policy), Ignore: ignored,
 			DependsOn: dependenciesOf(a), CreateNamespace: *a.CreateNamespace, NamespaceLabels: a.NamespaceLabels, SkipValidation: a.Validate == "none",
 			AutoRollback: a.Rollback == "auto",
 			Wait:         reconcile.Wait{All: *a.Wait, For: a.IDs(), Timeout: duration(a.Timeout), Checks: checks}, Suspend: *a.Suspend,
@@ -66,8 +70,9 @@ func dependenciesOf(a config.App) []reconcile.Dependency {
 }
 
 func rulesOf(p config.Policy) plan.Rules {
+	mode, kinds := p.Drift.Modes()
 	return plan.Rules{
-		Adopt: p.Adopt, RefuseConflicts: p.Conflicts == "refuse", ReportDrift: p.Drift == "report", IgnoreDrift: p.Drift == "off", Replace: p.Immutable == "replace",
+		Adopt: p.Adopt, RefuseConflicts: p.Conflicts == "refuse", Drift: mode, Kinds: kinds, Replace: p.Immutable == "replace",
 		KeepAll: !*p.Prune, RequireApproval: p.Approval == "required", Propagation: p.Propagation,
 	}
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"maps"
+	"slices"
 
+	"tidemark.dev/tidemark/reconcile/ignore"
 	"tidemark.dev/tidemark/render"
 	"tidemark.dev/tidemark/render/git"
 )
@@ -89,9 +91,15 @@ type Policy struct {
 	// Conflicts: fields that another manager took are taken back (take), or
 	// fail the object (refuse). Default take.
 	Conflicts string `json:"conflicts,omitempty" oneof:"take refuse"`
-	// Drift is put right (correct), only told (report), or neither (off). An object
-	// says otherwise by the annotation tidemark.dev/drift. Default correct.
-	Drift string `json:"drift,omitempty" oneof:"correct report off"`
+	// Drift is what becomes of what others change: correct, report or off.
+	Drift Drift `json:"drift,omitzero"`
+	// Ignore leaves fields to others once an object exists, in the words of Flux
+	// (ignore of a Kustomization, driftDetection.ignore of a HelmRelease): their drift
+	// is not told, and they are not applied.
+	Ignore []ignore.Rule `json:"ignore,omitempty"`
+	// IgnoreDifferences does the same in the words of Argo CD, always with
+	// RespectIgnoreDifferences.
+	IgnoreDifferences []ignore.Difference `json:"ignoreDifferences,omitempty"`
 	// Immutable: an object with a field that cannot be changed is refused unless
 	// it carries tidemark.dev/replace: enabled (refuse), or is deleted and made
 	// again (replace). Default refuse.
@@ -140,7 +148,9 @@ func (a App) withDefaults(d Defaults) App {
 		a.Adopt = d.Adopt
 	}
 	a.Conflicts = or(a.Conflicts, d.Conflicts, "take")
-	a.Drift = or(a.Drift, d.Drift, "correct")
+	a.Drift = a.Drift.withDefaults(d.Drift)
+	a.Ignore = slices.Concat(a.Ignore, d.Ignore)
+	a.IgnoreDifferences = slices.Concat(a.IgnoreDifferences, d.IgnoreDifferences)
 	a.Immutable = or(a.Immutable, d.Immutable, "refuse")
 	a.Approval = or(a.Approval, d.Approval, "none")
 	a.Prune = or(a.Prune, d.Prune, new(true))

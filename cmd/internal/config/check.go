@@ -241,6 +241,7 @@ func (c check) source(field string, s Source) {
 func IsURL(repo string) bool { return strings.ContainsAny(repo, ":/.") }
 
 func (c check) policy(field string, p Policy) {
+	c.ignored(field, p)
 	for i, tool := range p.Adopt {
 		if ledger, ok := strings.CutPrefix(tool, "tidemark:"); ok && ledger != "" || slices.Contains(plan.Tools(), tool) {
 			continue

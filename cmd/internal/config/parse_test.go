@@ -200,7 +200,7 @@ apps:
   source: {<<: *src, path: y}
 `)
 	b := c.Apps[1]
-	if b.Name != "b" || b.Drift != "report" || b.Source.Repo != "./r" || b.Source.Path != "y" {
+	if b.Name != "b" || b.Drift.Mode != "report" || b.Source.Repo != "./r" || b.Source.Path != "y" {
 		t.Errorf("merged app: %+v", b)
 	}
 }

@@ -232,7 +232,7 @@ func (c comments) field(f config.Field) string { return c.fields[f.Owner.String(
 func readComments(t *testing.T) comments {
 	t.Helper()
 	found := comments{types: map[string]string{}, fields: map[string]string{}}
-	for _, dir := range []string{".", "../../../render", "../../../render/plain", "../../../render/kustomize", "../../../render/helm", "../../../render/git"} {
+	for _, dir := range []string{".", "../../../render", "../../../render/plain", "../../../render/kustomize", "../../../render/helm", "../../../render/git", "../../../reconcile/ignore"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
