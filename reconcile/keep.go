@@ -63,7 +63,7 @@ func (r *runner) keep(ctx context.Context, end *settled) error {
 // keptSet gives the app's set as it is stored.
 func (r *runner) keptSet(a *app) (state.KeptSet, error) {
 	set := state.KeptSet{
-		App: a.Name, Digest: a.digest, Run: r.job.Ledger.Run(), Since: r.began.UTC(),
+		App: a.Name, Digest: a.digest, Run: r.job.Ledger.Run(), Since: r.began.UTC(), Inputs: a.madeOf(),
 		Engine: a.rendered.Engine, Nondeterministic: a.rendered.Nondeterministic, Varying: map[string][]string{},
 	}
 	set.Revision, set.Chart = a.applied()

@@ -101,8 +101,7 @@ func (r *runner) renderApp(ctx context.Context, l *ledger, a *app) (err error) {
 		return errors.New("render: nothing to apply: an empty set is never taken for a wish to delete everything")
 	}
 	a.digestInputs(l.kinds)
-	if a.holdsBack() {
-		a.holdBack()
+	if r.holdsBack(a) {
 		return r.restore(ctx, a)
 	}
 	return nil

@@ -156,20 +156,35 @@ func (a *app) wentBack(back *app, result apply.Result) {
 	}
 }
 
-// holdsBack says whether what was rendered is quarantined, though its commit is
-// another one.
-func (a *app) holdsBack() bool {
-	q := a.prior.Quarantine
-	return q != nil && q.Set != nil && a.prior.Pin == nil && a.content() == q.Content
+// holdsBack says whether what was rendered is what the app was taken away from,
+// though its commit is another one. The pin or the quarantine goes over to that, and
+// the kept set takes the place of what was rendered; a pin until then ends otherwise.
+func (r *runner) holdsBack(a *app) bool {
+	base, _, _ := strings.Cut(a.inputs, "+")
+	switch pin, q := a.prior.Pin, a.prior.Quarantine; {
+	case pin != nil && pin.Set != nil && pin.Content == a.madeOf():
+		now := *pin
+		now.Inputs, a.fixed = base, pin.Set
+		r.repinned(a, &now)
+	case pin != nil && pin.Set != nil:
+		r.unpin(a)
+		return false
+	case q != nil && q.Set != nil && a.content() == q.Content:
+		now := *q
+		now.Inputs = base
+		a.prior.Quarantine, a.fixed = &now, q.Set
+	default:
+		return false
+	}
+	a.stay()
+	return true
 }
 
-// holdBack takes the quarantine over to the new commit, and the kept set in place
-// of what was rendered.
-func (a *app) holdBack() {
-	q := *a.prior.Quarantine
-	q.Inputs, _, _ = strings.Cut(a.inputs, "+")
-	a.prior.Quarantine, a.fixed = &q, q.Set
-	a.stay()
+// madeOf begins the digest of everything that the app's set was rendered from and
+// by, its configuration included.
+func (a *app) madeOf() string {
+	base, _, _ := strings.Cut(a.rest, "+")
+	return state.KeptDigest(digestOf(a.content(), base))
 }
 
 // quarantine gives what of the app is not tried again from now on: nothing, once

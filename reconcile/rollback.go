@@ -21,8 +21,8 @@ type Rollback struct {
 	To string
 	// Until is when the pin ends by itself; zero is never.
 	Until time.Time
-	// UntilChange: the pin ends when the app's source, or its configuration, is
-	// another one.
+	// UntilChange: the pin ends when the app is made of something else. See
+	// decisions/0033.
 	UntilChange bool
 }
 
@@ -66,26 +66,53 @@ func (r *runner) pinTo(ctx context.Context, l *ledger, a *app, back Rollback) (*
 	if err := r.reason(); err != nil {
 		return nil, err
 	}
-	at, set, err := choose(ctx, r.job.Ledger, a.Name, l.head.Apps[a.Name], back.To)
+	prior := l.head.Apps[a.Name]
+	sets, err := keptSets(ctx, r.job.Ledger, a.Name, prior.Kept)
 	if err != nil {
 		return nil, err
 	}
-	return &state.Pin{
-		Revision: set.Revision, Set: &at, Reason: r.job.Reason, Actor: r.job.Actor, Since: r.began.UTC(),
+	at, err := choose(sets, prior, back.To)
+	if err != nil {
+		return nil, err
+	}
+	pin := &state.Pin{
+		Revision: sets[at].Revision, Set: &prior.Kept[at], Reason: r.job.Reason, Actor: r.job.Actor, Since: r.began.UTC(),
 		Until: back.Until, UntilChange: back.UntilChange,
-	}, nil
+	}
+	leave(pin, prior, sets)
+	return pin, nil
+}
+
+// leave notes in the pin what the app is taken away from, as far as the ledger
+// knows.
+func leave(pin *state.Pin, prior state.App, sets []state.KeptSet) {
+	if was := prior.Pin; was != nil {
+		pin.Inputs, pin.Content = was.Inputs, was.Content
+		return
+	}
+	if at := slices.IndexFunc(prior.Kept, func(k state.Kept) bool { return k.Digest == prior.Present }); at >= 0 && prior.Quarantine == nil {
+		pin.Inputs, _, _ = strings.Cut(prior.Inputs, "+")
+		pin.Content = sets[at].Inputs
+	}
+}
+
+// keptSets reads them.
+func keptSets(ctx context.Context, ledger *state.Ledger, name string, kept []state.Kept) ([]state.KeptSet, error) {
+	sets := make([]state.KeptSet, len(kept))
+	for i, k := range kept {
+		var err error
+		if sets[i], err = readKept(ctx, ledger, name, k); err != nil {
+			return nil, err
+		}
+	}
+	return sets, nil
 }
 
 // choose finds the kept set that is meant.
-func choose(ctx context.Context, ledger *state.Ledger, name string, a state.App, to string) (state.Kept, state.KeptSet, error) {
-	sets := make([]state.KeptSet, len(a.Kept))
+func choose(sets []state.KeptSet, a state.App, to string) (int, error) {
 	var there []string
-	for i, kept := range a.Kept {
-		var err error
-		if sets[i], err = readKept(ctx, ledger, name, kept); err != nil {
-			return state.Kept{}, state.KeptSet{}, err
-		}
-		there = append(there, sets[i].Run+" ("+revisionText(sets[i])+")")
+	for _, set := range sets {
+		there = append(there, set.Run+" ("+revisionText(set)+")")
 	}
 	at := -1
 	if to == "" {
@@ -106,9 +133,9 @@ func choose(ctx context.Context, ledger *state.Ledger, name string, a state.App,
 		if len(there) == 0 {
 			there = []string{"none"}
 		}
-		return state.Kept{}, state.KeptSet{}, &Fault{Exit: ExitConfig, Err: fmt.Errorf("%w: %s; there are: %s", ErrNotKept, what, strings.Join(there, ", "))}
+		return 0, &Fault{Exit: ExitConfig, Err: fmt.Errorf("%w: %s; there are: %s", ErrNotKept, what, strings.Join(there, ", "))}
 	}
-	return a.Kept[at], sets[at], nil
+	return at, nil
 }
 
 // names says whether to is the beginning of a name of the set.
@@ -163,10 +190,9 @@ func (r *runner) staysFixed(ctx context.Context, l *ledger, a *app) bool {
 	case a.prior.Pin != nil && bad == "":
 		pin := *a.prior.Pin
 		pin.Inputs = base
-		r.pins[a.Name], a.prior.Pin = &pin, &pin
-	case a.prior.Pin != nil:
-		r.warn(fmt.Sprintf("the pin of the app %s ended: its inputs changed", a.Name))
-		r.pins[a.Name], a.prior.Pin, a.fixed = nil, nil, nil
+		r.repinned(a, &pin)
+	case a.prior.Pin != nil && a.prior.Pin.Content == "":
+		r.unpin(a)
 		return false
 	default:
 		// Whether the commit touched what was rendered, rendering tells.
@@ -175,6 +201,20 @@ func (r *runner) staysFixed(ctx context.Context, l *ledger, a *app) bool {
 	}
 	a.stay()
 	return true
+}
+
+// unpin ends a pin that was made until the inputs change.
+func (r *runner) unpin(a *app) {
+	r.warn(fmt.Sprintf("the pin of the app %s ended: its inputs changed", a.Name))
+	a.fixed = nil
+	r.repinned(a, nil)
+}
+
+// repinned notes what becomes of an app's pin.
+func (r *runner) repinned(a *app, pin *state.Pin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pins[a.Name], a.prior.Pin = pin, pin
 }
 
 // stay takes the kept set for the app's inputs.
@@ -201,7 +241,11 @@ func (a *app) stays() string {
 	if pin := a.prior.Pin; pin != nil {
 		return "pinned to " + pin.Text()
 	}
-	return "quarantined: " + a.prior.Quarantine.Text()
+	q := *a.prior.Quarantine
+	if a.reverted != nil {
+		q.Reason = "" // it is what the app's message begins with
+	}
+	return "quarantined: " + q.Text()
 }
 
 // rolled says what a rollback did to the ledger.

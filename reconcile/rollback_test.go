@@ -169,14 +169,49 @@ func TestRollbackEndsWhenItsInputsChange(t *testing.T) {
 		w.run(w.keeping(nil), 0)
 	}
 	w.rollback(reconcile.Rollback{App: "web", UntilChange: true}, 0)
-	w.run(w.keeping(nil), 0)
+	// A commit that touches nothing of the app is no change of it: it is rendered, once.
+	for i, want := range []int{0, 1, 0} {
+		if i == 1 {
+			web.files["README.md"] = "# Web"
+		}
+		renders := web.renders
+		report := w.run(w.keeping(nil), 0)
+		if got := web.renders - renders; got != want || report.Record.Verdict != state.Unchanged || !strings.Contains(report.Record.Apps[0].Message, "pinned to") {
+			t.Errorf("run %d: %d renderings, want %d and the pin to hold\n%s", i, got, want, show(report))
+		}
+	}
 	if got := web.get(t, "one"); got != "1" {
 		t.Fatalf("one = %q, want the pin to hold", got)
 	}
 	web.configMap("one", "3")
+	report := w.run(w.keeping(nil), 0)
+	if got := web.get(t, "one"); got != "3" || w.head().Apps["web"].Pin != nil || !strings.Contains(show(report), "the pin of the app web ended") {
+		t.Errorf("one = %q, want the fix\n%s", got, show(report))
+	}
+}
+
+// What is not known of the set that was there is told by the commit.
+func TestRollbackFromWhatIsNotKeptEndsWithTheCommit(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	w := newWorld(t, web)
+	for _, value := range []string{"1", "2"} {
+		web.configMap("one", value)
+		w.run(w.keeping(nil), 0)
+	}
+	web.configMap("one", "3")
+	w.run(w.open(), 0) // keeps nothing
+	w.rollback(reconcile.Rollback{App: "web", UntilChange: true}, 0)
+	for range 2 {
+		w.run(w.keeping(nil), 0)
+	}
+	if got := web.get(t, "one"); got != "2" {
+		t.Fatalf("one = %q, want the newest kept set", got)
+	}
+	web.files["README.md"] = "# Web"
 	w.run(w.keeping(nil), 0)
 	if got := web.get(t, "one"); got != "3" || w.head().Apps["web"].Pin != nil {
-		t.Errorf("one = %q, want the fix", got)
+		t.Errorf("one = %q, want the pin to have ended", got)
 	}
 }
 

@@ -91,7 +91,7 @@ func sampleHead(record []byte) state.Head {
 			Health: state.Unhealthy, Waiting: tide,
 			NewCluster: true, Left: true, Kept: []state.Kept{kept}, Present: kept.Digest,
 			Quarantine: &state.Quarantine{Commit: "bad", Inputs: sum([]byte("bad")), Content: sum([]byte("read")), Reason: "rolled back", Run: "01JY0000000000000000000000", Since: tide, Set: &kept},
-			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Set: &kept, Reason: "incident 7", Actor: "eve", Since: tide, Until: tide.Add(time.Hour), UntilChange: true, Inputs: sum([]byte("inputs"))},
+			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Set: &kept, Reason: "incident 7", Actor: "eve", Since: tide, Until: tide.Add(time.Hour), UntilChange: true, Inputs: sum([]byte("inputs")), Content: sum([]byte("content"))},
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
 			Proposal:   &state.Proposal{PlanHash: sum([]byte("plan")), Plan: *ref("proposal-web"), Looked: "c0ffee", Since: tide},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},

@@ -177,9 +177,11 @@ type Pin struct {
 	// Until is when it ends by itself; zero is never.
 	Until time.Time `json:"until,omitzero"`
 	// UntilChange: it ends when the app's inputs are others than Inputs, which a run
-	// fills in that finds it empty.
+	// fills in that finds it empty; and, where Content is known, only when these are
+	// made of something else, as KeptSet.Inputs tells.
 	UntilChange bool   `json:"untilChange,omitempty"`
 	Inputs      string `json:"inputs,omitempty"`
+	Content     string `json:"content,omitempty"`
 }
 
 // Approval lets the plan with this hash pass once, what stands against it

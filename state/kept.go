@@ -37,6 +37,8 @@ type KeptSet struct {
 	Revision *Revision `json:"revision,omitempty"`
 	Chart    *Chart    `json:"chart,omitempty"`
 	Engine   string    `json:"engine,omitempty"`
+	// Inputs begins the digest of everything that it was rendered from and by.
+	Inputs string `json:"inputs,omitempty"`
 	// Varying are the fields that differ from one rendering to the next, as JSON
 	// pointers, by the mark of their object, and Nondeterministic what to do with
 	// them.

@@ -30,5 +30,9 @@ func (q Quarantine) Text() string {
 	if q.Commit != "" {
 		at = fmt.Sprintf("%.10s is", q.Commit)
 	}
-	return fmt.Sprintf("%s not tried again since run %s: %s", at, q.Run, q.Reason)
+	text := fmt.Sprintf("%s not tried again since run %s", at, q.Run)
+	if q.Reason != "" {
+		text += ": " + q.Reason
+	}
+	return text
 }

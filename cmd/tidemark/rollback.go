@@ -34,8 +34,7 @@ func (c *cli) rollback() *cobra.Command {
 		Long: `Rollback takes an app back to a set that an earlier run applied in full, at once:
 through the same plan and guards as every run, and without a repository, so that
 it works while git is down. The app is pinned there, which every command shows,
-until tidemark resume, until a time, or until its source or its configuration
-changes. The data of Secrets is only put back with the key to it (--age-identity);
+until tidemark resume, until a time, or until what it is made of changes. The data of Secrets is only put back with the key to it (--age-identity);
 otherwise live Secrets stay as they are.
 
 ` + exitHelp(),
