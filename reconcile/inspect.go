@@ -72,7 +72,9 @@ type inspector struct {
 // app gives everything that is observed of an app's desired and owned objects,
 // and puts live values where its rendering varies.
 func (i *inspector) app(ctx context.Context) (plan.Live, error) {
-	i.presence(ctx)
+	if i.failure == nil {
+		i.presence(ctx)
+	}
 	if i.failure != nil {
 		return nil, fmt.Errorf("inspect: %w", i.failure)
 	}

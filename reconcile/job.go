@@ -225,10 +225,10 @@ type Cluster interface {
 	// Discover gives the kinds that the server serves, one look-up a run;
 	// Established of apply.Cluster renews it, and so does fresh.
 	Discover(ctx context.Context, fresh bool) (plan.Kinds, error)
-	// List gives the metadata of all objects of a kind that carry a label with
+	// List gives all objects of a kind that carry a label with
 	// that value (empty: of all objects), in one namespace or, with namespace
 	// "", in all. A list that did not come whole is an error.
-	List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error)
+	List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Listed, error)
 	// Read gives one whole object, or apply.ErrNotFound.
 	Read(ctx context.Context, id object.ID, version string) (map[string]any, plan.Meta, error)
 	// DryRun asks the server what applying o would give. What the server says

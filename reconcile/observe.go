@@ -18,7 +18,7 @@ import (
 // listing is what the metadata LISTs of one run gave: everything that bears
 // this ledger's label, of the kinds that were asked for.
 type listing struct {
-	objects map[object.GroupKind]map[object.ID]plan.Meta
+	objects map[object.GroupKind]map[object.ID]plan.Listed
 	// failed holds the kinds whose list did not come, each with the reason:
 	// nothing follows from what is missing there.
 	failed map[object.GroupKind]string
@@ -85,7 +85,7 @@ func (r *runner) observe(ctx context.Context, l *ledger, apps []*app) {
 // list asks for all objects with our label, one kind a request; where that is
 // forbidden over the whole cluster, one kind and namespace a request.
 func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind][]string) *listing {
-	lists := &listing{objects: map[object.GroupKind]map[object.ID]plan.Meta{}, failed: map[object.GroupKind]string{}}
+	lists := &listing{objects: map[object.GroupKind]map[object.ID]plan.Listed{}, failed: map[object.GroupKind]string{}}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(width)
@@ -117,21 +117,21 @@ func (r *runner) list(ctx context.Context, l *ledger, kinds map[object.GroupKind
 	return lists
 }
 
-// get gives the metadata of an object, when it was listed.
-func (l *listing) get(id object.ID) (meta plan.Meta, listed bool) {
-	meta, listed = l.objects[id.GroupKind()][id]
-	return meta, listed
+// get gives an object, when it was listed.
+func (l *listing) get(id object.ID) (found plan.Listed, listed bool) {
+	found, listed = l.objects[id.GroupKind()][id]
+	return found, listed
 }
 
 func (l *listing) put(id object.ID, meta plan.Meta) {
 	if l.objects[id.GroupKind()] == nil {
-		l.objects[id.GroupKind()] = map[object.ID]plan.Meta{}
+		l.objects[id.GroupKind()] = map[object.ID]plan.Listed{}
 	}
-	l.objects[id.GroupKind()][id] = meta
+	l.objects[id.GroupKind()][id] = meta.Listed()
 }
 
-func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, namespaces []string) (map[object.ID]plan.Meta, error) {
-	all := map[object.ID]plan.Meta{}
+func (r *runner) listEach(ctx context.Context, l *ledger, gk object.GroupKind, namespaces []string) (map[object.ID]plan.Listed, error) {
+	all := map[object.ID]plan.Listed{}
 	for _, namespace := range namespaces {
 		found, err := r.job.Cluster.List(ctx, gk, namespace, object.LabelLedger, l.label)
 		if err != nil {
@@ -155,7 +155,7 @@ func (l *ledger) allCertain(a *app) bool {
 		if member.Kept {
 			continue
 		}
-		meta, listed := l.lists.get(member.ID)
+		found, listed := l.lists.get(member.ID)
 		if !listed && l.lists.failed[member.ID.GroupKind()] != "" {
 			return false
 		}
@@ -163,10 +163,10 @@ func (l *ledger) allCertain(a *app) bool {
 		if a.recalled == nil {
 			seen, known = l.lookup(a.Name, member.ID)
 		}
-		if !known || !certain(a.Name, seen, meta, listed) {
+		if !known || !certain(a.Name, seen, found, listed) {
 			return false
 		}
-		a.silent = a.silent && (!listed || seen.ResourceVersion == meta.ResourceVersion)
+		a.silent = a.silent && (!listed || seen.ResourceVersion == found.ResourceVersion)
 	}
 	return true
 }
@@ -177,16 +177,20 @@ func (l *ledger) allCertain(a *app) bool {
 // fields tells neither their values nor, within one second, that they were applied
 // again: so the marks must be the app's own, and what a run left in doubt is never
 // certain. See decisions/0001.
-func certain(app string, seen state.Seen, meta plan.Meta, listed bool) bool {
+func certain(app string, seen state.Seen, found plan.Listed, listed bool) bool {
 	switch {
 	case !seen.Known:
 		return false
 	case !listed:
 		return seen.UID == ""
-	case seen.UID != meta.UID || meta.Terminating || meta.Controller != "":
+	case seen.UID != found.UID:
 		return false
-	case seen.ResourceVersion == meta.ResourceVersion:
+	case seen.ResourceVersion == found.ResourceVersion:
 		return true
+	}
+	meta, err := found.Meta()
+	if err != nil || meta.Terminating || meta.Controller != "" {
+		return false // of an error, who looks at the app more closely hears too
 	}
 	return meta.Owned != "" && seen.Digest == meta.Owned &&
 		meta.Annotations[object.AnnotationID] == seen.ID.Mark() && meta.Labels[object.LabelApp] == app

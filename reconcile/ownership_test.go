@@ -85,6 +85,23 @@ func TestRunRefusesOthersObjects(t *testing.T) {
 	}
 }
 
+// An object that a controller took over is told of in every run, not only in the
+// one that sees it first.
+func TestRunTellsOfAControllerEachTime(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	if _, err := server.Patch(t.Context(), web.path("one"), []byte(`{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"rs","uid":"0001","controller":true}]}}`)); err != nil {
+		t.Fatal(err)
+	}
+	first := show(w.sync(10))
+	if second := show(w.sync(10)); first != second || !strings.Contains(first, "ReplicaSet rs") {
+		t.Errorf("got %s, then %s; want the controller told of twice", first, second)
+	}
+}
+
 func TestRunKeepsWhatOptedOutOfPruning(t *testing.T) {
 	t.Parallel()
 	for i, annotation := range []string{

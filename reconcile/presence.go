@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -27,11 +28,16 @@ type place struct {
 func (i *inspector) listed() {
 	i.live, i.missing = plan.Live{}, map[place][]object.ID{}
 	for _, id := range wanted(i.of) {
-		meta, listed := i.ledger.lists.get(id)
+		found, listed := i.ledger.lists.get(id)
 		if !listed {
 			at := place{id.GroupKind(), id.Namespace}
 			i.missing[at] = append(i.missing[at], id)
 			continue
+		}
+		meta, err := found.Meta()
+		if err != nil {
+			i.failure = fmt.Errorf("read %s of a list: %w", id, err)
+			return
 		}
 		seen := present(meta)
 		member, _ := i.of.owned.Lookup(id)
@@ -40,7 +46,7 @@ func (i *inspector) listed() {
 		// While its app was away, nobody looked at what it holds.
 		back := i.of.left == plan.NotLeft && i.of.prior.Left || i.of.reverted != nil
 		before, known := i.ledger.lookup(i.of.Name, id)
-		seen.Certain = known && !member.InDoubt() && !back && certain(i.of.Name, before, meta, true)
+		seen.Certain = known && !member.InDoubt() && !back && certain(i.of.Name, before, found, true)
 		i.live[id] = seen
 	}
 }
@@ -83,8 +89,13 @@ func (i *inspector) presence(ctx context.Context) {
 		}
 		for _, id := range missing[at] {
 			seen := plan.Observed{State: plan.Absent}
-			if meta, exists := found[id]; exists {
-				seen = present(meta)
+			if listed, exists := found[id]; exists {
+				meta, err := listed.Meta()
+				if err != nil {
+					seen = plan.Observed{State: plan.Unknown, Why: err.Error()}
+				} else {
+					seen = present(meta)
+				}
 			}
 			note(id, seen)
 		}

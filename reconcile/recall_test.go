@@ -206,6 +206,47 @@ func TestRecalledKindIsNotServed(t *testing.T) {
 	}
 }
 
+// What a list says of an object that is not as it was is read only then. Where that
+// is no metadata, nothing is known of the object: nothing is done to it, nor to any
+// other of the app.
+func TestGarbledListing(t *testing.T) {
+	t.Parallel()
+	web := newApp(t, "web")
+	web.configMap("one", "1")
+	web.configMap("two", "1")
+	w := newWorld(t, web)
+	w.sync(0)
+	delete(web.files, "two.yaml")
+	web.configMap("three", "1")
+	job := w.open()
+	job.Cluster = &garbling{job.Cluster}
+	report := w.run(job, reconcile.ExitUnreachable)
+	if message := report.Record.Apps[0].Message; !strings.Contains(message, "garbled") {
+		t.Errorf("got %q, want it to say that the list is garbled", message)
+	}
+	if got := web.get(t, "two"); got != "1" {
+		t.Errorf("two = %q, want it left alone", got)
+	}
+	counts(t, w.sync(0), state.Counts{Created: 1, Pruned: 1, Unchanged: 2})
+}
+
+// garbling is a cluster of which nothing can be read that is in a list.
+type garbling struct{ reconcile.Cluster }
+
+func (g *garbling) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Listed, error) {
+	found, err := g.Cluster.List(ctx, kind, namespace, label, value)
+	for id, listed := range found {
+		found[id] = plan.List(listed.UID, listed.ResourceVersion, garbled{})
+	}
+	return found, err
+}
+
+type garbled struct{}
+
+func (garbled) Meta() (plan.Meta, error) {
+	return plan.Meta{}, fmt.Errorf("%w: garbled", apply.ErrUnanswered)
+}
+
 // moved serves nothing where it was before it is asked what it serves.
 type moved struct {
 	reconcile.Cluster
@@ -217,7 +258,7 @@ func (m *moved) Discover(ctx context.Context, fresh bool) (plan.Kinds, error) {
 	return m.Cluster.Discover(ctx, fresh)
 }
 
-func (m *moved) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+func (m *moved) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Listed, error) {
 	if !m.discovered.Load() {
 		return nil, apply.ErrNoKind
 	}

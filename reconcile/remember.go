@@ -108,10 +108,15 @@ func (a *app) seen(l *ledger) []state.Seen {
 	var seen []state.Seen
 	if a.untouched {
 		for member := range a.held() {
-			if meta, listed := l.lists.get(member.ID); listed && !member.Kept {
-				member = seenOf(member, meta)
-			} else if old, known := l.lookup(a.Name, member.ID); known {
+			found, listed := l.lists.get(member.ID)
+			old, known := l.lookup(a.Name, member.ID)
+			switch {
+			case known && (!listed || member.Kept || old.Known && old.UID == found.UID && old.ResourceVersion == found.ResourceVersion):
 				member = old
+			case listed && !member.Kept:
+				if meta, err := found.Meta(); err == nil {
+					member = seenOf(member, meta)
+				}
 			}
 			seen = append(seen, member)
 		}
@@ -141,8 +146,12 @@ func (a *app) seen(l *ledger) []state.Seen {
 	return seen
 }
 
-// seenOf gives a member as the next run compares with.
+// seenOf gives a member as the next run compares with. What goes away, or has a
+// controller, is never as it should be.
 func seenOf(member state.Seen, meta plan.Meta) state.Seen {
+	if meta.Terminating || meta.Controller != "" {
+		return member
+	}
 	member.Known, member.UID, member.ResourceVersion, member.Generation, member.Digest = true, meta.UID, meta.ResourceVersion, meta.Generation, meta.Owned
 	return member
 }

@@ -16,8 +16,12 @@ import (
 // backup. They count as adopted, so that none is pruned without an approval.
 func (r *runner) findStrays(ctx context.Context, l *ledger, apps []*app) {
 	found := map[object.ID]plan.Meta{}
-	for _, listed := range l.lists.objects {
-		maps.Copy(found, listed)
+	for _, objects := range l.lists.objects {
+		for id, listed := range objects {
+			if meta, err := listed.Meta(); err == nil { // else it is nobody's stray, as far as can be told
+				found[id] = meta
+			}
+		}
 	}
 	if scanner, able := r.job.Cluster.(Scanner); able {
 		all, err := scanner.Scan(ctx, object.LabelLedger, l.label)

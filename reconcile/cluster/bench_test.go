@@ -49,7 +49,7 @@ func BenchmarkList(b *testing.B) {
 			b.Run(fmt.Sprintf("%d/pages of %d", n, page), func(b *testing.B) {
 				c := open(b, func(o *cluster.Options) { o.PageSize = page })
 				measured(b, func() any {
-					all := map[object.GroupKind]map[object.ID]plan.Meta{}
+					all := map[object.GroupKind]map[object.ID]plan.Listed{}
 					found := 0
 					for _, kind := range kinds {
 						list, err := c.List(b.Context(), kind, "", object.LabelLedger, ns)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,13 +17,13 @@ import (
 	"tidemark.dev/tidemark/render/object"
 )
 
-// List gives the metadata of all objects of a kind whose label has the value
+// List gives all objects of a kind whose label has the value
 // (an empty value: every object that has the label; an empty label: all), in one
 // namespace or, with an empty one, in all. It reads page by page, and begins once
 // anew when the server has forgotten where it stood. What did not come whole
 // is an error: absence follows from a list only because of that. Of a recalled
 // kind (Recall) that is no longer served where it was, it is apply.ErrNoKind.
-func (c *Cluster) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+func (c *Cluster) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Listed, error) {
 	resource, err := c.asked(ctx, kind, "")
 	if err != nil {
 		return nil, err
@@ -49,12 +50,12 @@ func (c *Cluster) List(ctx context.Context, kind object.GroupKind, namespace, la
 // for the newest state; the server keeps the later pages at that of the first.
 //
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
-func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource resource, path, selector string) (map[object.ID]plan.Meta, error) {
+func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource resource, path, selector string) (map[object.ID]plan.Listed, error) {
 	query := url.Values{"limit": {strconv.Itoa(c.pageSize)}}
 	if selector != "" {
 		query.Set("labelSelector", selector)
 	}
-	l := listing{kind: kind, found: map[object.ID]plan.Meta{}, protobuf: newProtobuf()}
+	l := listing{kind: kind, found: map[object.ID]plan.Listed{}}
 	for {
 		var next string
 		err := c.receive(ctx, request{
@@ -79,8 +80,10 @@ func (c *Cluster) pages(ctx context.Context, kind object.GroupKind, resource res
 // listing is what came of a list so far.
 type listing struct {
 	kind     object.GroupKind
-	found    map[object.ID]plan.Meta
-	protobuf *protobuf
+	found    map[object.ID]plan.Listed
+	protobuf protobuf
+	// spaces holds the namespaces, each once.
+	spaces map[string]string
 }
 
 // add adds the objects of one page and gives the token for the next, which is
@@ -88,7 +91,7 @@ type listing struct {
 func (l *listing) add(encoding string, page io.Reader) (next string, err error) {
 	var kind string
 	if strings.HasPrefix(encoding, protobufType) {
-		kind, next, err = l.protobuf.list(page, l.one)
+		kind, next, err = l.protobuf.list(page, l.unread)
 	} else {
 		kind, next, err = l.json(page)
 	}
@@ -118,21 +121,73 @@ func (l *listing) json(answer io.Reader) (kind, next string, err error) {
 		return "", "", err
 	}
 	for i := range page.Items {
-		if err := l.one(&page.Items[i].Metadata); err != nil {
+		if err := l.read(&page.Items[i].Metadata); err != nil {
 			return "", "", err
 		}
 	}
 	return page.Kind, page.Metadata.Continue, nil
 }
 
-func (l *listing) one(m *metadata) error {
-	if m.UID == "" || m.Name == "" {
-		return errors.New("an item has no name or no UID")
-	}
+// read adds an object of which everything is read.
+func (l *listing) read(m *metadata) error {
 	meta, err := m.meta()
 	if err != nil {
 		return fmt.Errorf("item %s/%s: %w", m.Namespace, m.Name, err)
 	}
-	l.found[object.ID{Group: l.kind.Group, Kind: l.kind.Kind, Namespace: m.Namespace, Name: m.Name}] = meta
+	return l.one(m.Namespace, m.Name, meta.Listed())
+}
+
+// unread adds an object of which no more is read than what it is, and whether it
+// is as it was.
+func (l *listing) unread(message []byte) error {
+	var namespace, name, uid, version string
+	err := fields(message, func(number int, _ int64, value []byte) error {
+		switch number {
+		case fieldName:
+			name = string(value)
+		case fieldNamespace:
+			namespace = l.space(value)
+		case fieldUID:
+			uid = string(value)
+		case fieldResourceVersion:
+			version = string(value)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return l.one(namespace, name, plan.List(uid, version, unread(bytes.Clone(message))))
+}
+
+func (l *listing) one(namespace, name string, listed plan.Listed) error {
+	if listed.UID == "" || name == "" {
+		return errors.New("an item has no name or no UID")
+	}
+	l.found[object.ID{Group: l.kind.Group, Kind: l.kind.Kind, Namespace: namespace, Name: name}] = listed
 	return nil
+}
+
+func (l *listing) space(value []byte) string {
+	space, known := l.spaces[string(value)]
+	if !known {
+		space = string(value)
+		if l.spaces == nil {
+			l.spaces = map[string]string{}
+		}
+		l.spaces[space] = space
+	}
+	return space
+}
+
+// unread is an ObjectMeta in protobuf.
+type unread []byte
+
+// Meta implements plan.Unread.
+func (u unread) Meta() (plan.Meta, error) {
+	var m metadata
+	if err := readMetadata(&m, u); err != nil {
+		return plan.Meta{}, fmt.Errorf("%w: decode metadata: %w", apply.ErrUnanswered, err)
+	}
+	return m.meta()
 }

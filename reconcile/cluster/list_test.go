@@ -32,12 +32,33 @@ func seven(t *testing.T, c *cluster.Cluster, ns string) map[object.ID]plan.Meta 
 	return want
 }
 
+// whole lists, and reads all that was said of each object.
+func whole(t *testing.T, c *cluster.Cluster, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+	t.Helper()
+	listed, err := c.List(t.Context(), kind, namespace, label, value)
+	if err != nil {
+		if listed != nil {
+			t.Errorf("got %v with the error %v, want nothing", listed, err)
+		}
+		return nil, err
+	}
+	metas := map[object.ID]plan.Meta{}
+	for id, found := range listed {
+		meta, err := found.Meta()
+		if err != nil || found.UID != meta.UID || found.ResourceVersion != meta.ResourceVersion {
+			t.Errorf("%s: got %v, %v; listed with UID %s, version %s", id, meta, err, found.UID, found.ResourceVersion)
+		}
+		metas[id] = meta
+	}
+	return metas, nil
+}
+
 func TestList(t *testing.T) {
 	c, ns := open(t, func(o *cluster.Options) { o.PageSize = 3 }), namespace(t)
 	want := seven(t, c, ns)
 	for _, in := range []string{ns, ""} {
 		before := c.Requests()["list"]
-		got, err := c.List(t.Context(), configMaps, in, "run", ns)
+		got, err := whole(t, c, configMaps, in, "run", ns)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("namespace %q: got %v, %v, want %v", in, got, err, want)
 		}
@@ -116,7 +137,7 @@ func TestListIsWholeOrAnError(t *testing.T) {
 				return test.fault(w, later)
 			}, func(o *cluster.Options) { o.PageSize = 3 })
 			want := seven(t, c, ns)
-			got, err := c.List(t.Context(), configMaps, ns, "run", ns)
+			got, err := whole(t, c, configMaps, ns, "run", ns)
 			switch {
 			case test.want == nil && (err != nil || !reflect.DeepEqual(got, want)):
 				t.Errorf("got %v, %v, want %v", got, err, want)

@@ -55,7 +55,7 @@ func decodeMeta(body []byte) (plan.Meta, error) {
 	var p partial
 	decode := json.Unmarshal
 	if bytes.HasPrefix(body, []byte(protobufMagic)) {
-		decode = func(body []byte, _ any) error { return newProtobuf().object(&p.Metadata, body) }
+		decode = func(body []byte, _ any) error { return readObject(&p.Metadata, body) }
 	}
 	if err := decode(body, &p); err != nil {
 		return plan.Meta{}, fmt.Errorf("%w: decode metadata: %w", apply.ErrUnanswered, err)

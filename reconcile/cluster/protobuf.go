@@ -25,25 +25,25 @@ const protobufMagic = "k8s\x00"
 // more on what is thrown away. The numbers of the fields are those of generated.proto of
 // apimachinery's pkg/runtime and pkg/apis/meta/v1, which cannot change.
 type protobuf struct {
-	// words holds texts that come again with every object: keys, managers.
-	words map[string]string
-	// times holds how JSON writes a time in seconds.
-	times map[int64]string
 	// buffer holds the object that is read.
 	buffer []byte
 }
 
-func newProtobuf() *protobuf {
-	return &protobuf{words: map[string]string{}, times: map[int64]string{}}
-}
+// The fields of an ObjectMeta that tell which object it is, and which version.
+const (
+	fieldName            = 1
+	fieldNamespace       = 3
+	fieldUID             = 5
+	fieldResourceVersion = 6
+)
 
 // largest bounds one object's metadata, in bytes. Whole objects are smaller.
 const largest = 64 << 20
 
 // list reads a list object by object, as it comes, and gives its kind and the
-// token for its next page; add gets each object, to which nothing of it belongs
-// afterwards.
-func (p *protobuf) list(body io.Reader, add func(*metadata) error) (kind, next string, err error) {
+// token for its next page; add gets the metadata of each object, which is
+// good until it returns.
+func (p *protobuf) list(body io.Reader, add func(message []byte) error) (kind, next string, err error) {
 	r := bufio.NewReaderSize(body, 64<<10)
 	magic := make([]byte, len(protobufMagic))
 	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != protobufMagic {
@@ -75,7 +75,7 @@ func (p *protobuf) list(body io.Reader, add func(*metadata) error) (kind, next s
 }
 
 // objects reads a PartialObjectMetadataList of that size.
-func (p *protobuf) objects(r *bufio.Reader, size int64, add func(*metadata) error) (next string, err error) {
+func (p *protobuf) objects(r *bufio.Reader, size int64, add func(message []byte) error) (next string, err error) {
 	whole := false
 	for size > 0 {
 		number, length, read, err := head(r)
@@ -95,11 +95,7 @@ func (p *protobuf) objects(r *bufio.Reader, size int64, add func(*metadata) erro
 				if number != 1 {
 					return nil
 				}
-				var m metadata
-				if err := p.metadata(&m, value); err != nil {
-					return err
-				}
-				return add(&m)
+				return add(value)
 			})
 		}
 		if err != nil {
@@ -159,8 +155,8 @@ func textOf(message []byte, field int) (text string, err error) {
 	return text, err
 }
 
-// object reads the metadata of one object.
-func (p *protobuf) object(m *metadata, body []byte) error {
+// readObject reads the metadata of one object.
+func readObject(m *metadata, body []byte) error {
 	return fields(body[len(protobufMagic):], func(number int, _ int64, value []byte) error {
 		if number != 2 { // the object itself
 			return nil
@@ -169,51 +165,51 @@ func (p *protobuf) object(m *metadata, body []byte) error {
 			if number != 1 {
 				return nil
 			}
-			return p.metadata(m, value)
+			return readMetadata(m, value)
 		})
 	})
 }
 
-// metadata reads an ObjectMeta.
-func (p *protobuf) metadata(m *metadata, message []byte) error {
+// readMetadata reads an ObjectMeta.
+func readMetadata(m *metadata, message []byte) error {
 	return fields(message, func(number int, integer int64, value []byte) error {
 		switch number {
-		case 1:
+		case fieldName:
 			m.Name = string(value)
-		case 3:
-			m.Namespace = p.word(value)
-		case 5:
+		case fieldNamespace:
+			m.Namespace = string(value)
+		case fieldUID:
 			m.UID = string(value)
-		case 6:
+		case fieldResourceVersion:
 			m.ResourceVersion = string(value)
 		case 7:
 			m.Generation = integer
 		case 9:
-			return p.time(&m.DeletionTimestamp, value)
+			return readTime(&m.DeletionTimestamp, value)
 		case 11:
-			return p.pair(&m.Labels, value)
+			return readPair(&m.Labels, value)
 		case 12:
-			return p.pair(&m.Annotations, value)
+			return readPair(&m.Annotations, value)
 		case 13:
 			m.OwnerReferences = append(m.OwnerReferences, ownerReference{})
-			return p.owner(&m.OwnerReferences[len(m.OwnerReferences)-1], value)
+			return readOwner(&m.OwnerReferences[len(m.OwnerReferences)-1], value)
 		case 14:
-			m.Finalizers = append(m.Finalizers, p.word(value))
+			m.Finalizers = append(m.Finalizers, string(value))
 		case 17:
 			m.ManagedFields = append(m.ManagedFields, managed{})
-			return p.managed(&m.ManagedFields[len(m.ManagedFields)-1], value)
+			return readManaged(&m.ManagedFields[len(m.ManagedFields)-1], value)
 		}
 		return nil
 	})
 }
 
-// pair reads an entry of a map.
-func (p *protobuf) pair(into *map[string]string, message []byte) error {
+// readPair reads an entry of a map.
+func readPair(into *map[string]string, message []byte) error {
 	var key, text string
 	err := fields(message, func(number int, _ int64, value []byte) error {
 		switch number {
 		case 1:
-			key = p.word(value)
+			key = string(value)
 		case 2:
 			text = string(value)
 		}
@@ -226,12 +222,12 @@ func (p *protobuf) pair(into *map[string]string, message []byte) error {
 	return err
 }
 
-// owner reads an OwnerReference.
-func (p *protobuf) owner(o *ownerReference, message []byte) error {
+// readOwner reads an OwnerReference.
+func readOwner(o *ownerReference, message []byte) error {
 	return fields(message, func(number int, integer int64, value []byte) error {
 		switch number {
 		case 1:
-			o.Kind = p.word(value)
+			o.Kind = string(value)
 		case 3:
 			o.Name = string(value)
 		case 6:
@@ -241,18 +237,18 @@ func (p *protobuf) owner(o *ownerReference, message []byte) error {
 	})
 }
 
-// managed reads a ManagedFieldsEntry.
-func (p *protobuf) managed(e *managed, message []byte) error {
+// readManaged reads a ManagedFieldsEntry.
+func readManaged(e *managed, message []byte) error {
 	return fields(message, func(number int, _ int64, value []byte) error {
 		switch number {
 		case 1:
-			e.Manager = p.word(value)
+			e.Manager = string(value)
 		case 2:
-			e.Operation = p.word(value)
+			e.Operation = string(value)
 		case 3:
-			e.APIVersion = p.word(value)
+			e.APIVersion = string(value)
 		case 4:
-			return p.time(&e.Time, value)
+			return readTime(&e.Time, value)
 		case 7:
 			return fields(value, func(number int, _ int64, value []byte) error {
 				if number == 1 {
@@ -261,14 +257,14 @@ func (p *protobuf) managed(e *managed, message []byte) error {
 				return nil
 			})
 		case 8:
-			e.Subresource = p.word(value)
+			e.Subresource = string(value)
 		}
 		return nil
 	})
 }
 
-// time reads a Time as JSON has it; an empty one is none.
-func (p *protobuf) time(into *string, message []byte) error {
+// readTime reads a Time as JSON has it; an empty one is none.
+func readTime(into *string, message []byte) error {
 	if len(message) == 0 {
 		return nil
 	}
@@ -279,22 +275,8 @@ func (p *protobuf) time(into *string, message []byte) error {
 		}
 		return nil
 	})
-	text, known := p.times[seconds]
-	if !known {
-		text = time.Unix(seconds, 0).UTC().Format(time.RFC3339)
-		p.times[seconds] = text
-	}
-	*into = text
+	*into = time.Unix(seconds, 0).UTC().Format(time.RFC3339)
 	return err
-}
-
-func (p *protobuf) word(value []byte) string {
-	word, known := p.words[string(value)]
-	if !known {
-		word = string(value)
-		p.words[word] = word
-	}
-	return word
 }
 
 // fields gives the fields of a message to take: the value of a number, the bytes

@@ -77,11 +77,11 @@ func TestListsAreTheSameInProtobufAndJSON(t *testing.T) {
 	})
 	seen := 0
 	for _, gk := range []object.GroupKind{configMaps, web.ID.GroupKind(), gadget.ID.GroupKind(), role.ID.GroupKind(), {Kind: "Secret"}, {Kind: "Namespace"}} {
-		got, err := c.List(t.Context(), gk, ns, "", "")
+		got, err := whole(t, c, gk, ns, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := inJSON.List(t.Context(), gk, ns, "", "")
+		want, err := whole(t, inJSON, gk, ns, "", "")
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v; in JSON (-) and protobuf (+):\n%s", gk, err, diff)
 		}
@@ -115,7 +115,7 @@ func TestListsAreTheSameInProtobufAndJSON(t *testing.T) {
 
 func listed(t *testing.T, c *cluster.Cluster, id object.ID) plan.Meta {
 	t.Helper()
-	list, err := c.List(t.Context(), id.GroupKind(), id.Namespace, "", "")
+	list, err := whole(t, c, id.GroupKind(), id.Namespace, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestRecall(t *testing.T) {
 
 	c := open(t, nil)
 	c.Recall(map[object.GroupKind]plan.Kind{configMaps: kinds.Served[configMaps]})
-	got, err := c.List(t.Context(), configMaps, "", "run", ns)
+	got, err := whole(t, c, configMaps, "", "run", ns)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}

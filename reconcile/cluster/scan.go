@@ -44,7 +44,7 @@ func (c *Cluster) Scan(ctx context.Context, label, value string) (map[object.ID]
 			continue
 		}
 		group.Go(func() error {
-			objects, err := c.List(ctx, gk, "", label, value)
+			objects, err := c.listWhole(ctx, gk, label, value)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -63,6 +63,21 @@ func (c *Cluster) Scan(ctx context.Context, label, value string) (map[object.ID]
 		return nil, err
 	}
 	return found, nil
+}
+
+// listWhole lists a kind in all namespaces, and reads everything of its objects.
+func (c *Cluster) listWhole(ctx context.Context, kind object.GroupKind, label, value string) (map[object.ID]plan.Meta, error) {
+	objects, err := c.List(ctx, kind, "", label, value)
+	if err != nil {
+		return nil, err
+	}
+	whole := make(map[object.ID]plan.Meta, len(objects))
+	for id, listed := range objects {
+		if whole[id], err = listed.Meta(); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", apply.ErrUnanswered, id, err)
+		}
+	}
+	return whole, nil
 }
 
 // unlisted says which kinds could not be listed, and why the first could not.

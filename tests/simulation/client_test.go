@@ -225,22 +225,22 @@ func (c *client) Discover(ctx context.Context, fresh bool) (plan.Kinds, error) {
 }
 
 // List is reconcile.Cluster's.
-func (c *client) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Meta, error) {
+func (c *client) List(ctx context.Context, kind object.GroupKind, namespace, label, value string) (map[object.ID]plan.Listed, error) {
 	known, err := c.asked(ctx, kind)
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, c, read(strings.TrimSpace("list "+kind.String()+" "+namespace)), func(s *server) (map[object.ID]plan.Meta, error) {
+	return ask(ctx, c, read(strings.TrimSpace("list "+kind.String()+" "+namespace)), func(s *server) (map[object.ID]plan.Listed, error) {
 		if err := s.serves(kind, known); err != nil {
 			return nil, err
 		}
-		found := map[object.ID]plan.Meta{}
+		found := map[object.ID]plan.Listed{}
 		for id, o := range s.objects {
 			if id.GroupKind() != kind || namespace != "" && id.Namespace != namespace {
 				continue
 			}
 			if meta := o.meta(); label == "" || meta.Labels[label] == value {
-				found[id] = meta
+				found[id] = meta.Listed()
 			}
 		}
 		return found, nil
