@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -42,6 +43,9 @@ type Options struct {
 	// Token is a bearer token. TokenFile names a file that holds one and is read
 	// again as it changes.
 	Token, TokenFile string
+	// Tokens gives a bearer token and until when it holds, each time that the last
+	// one is about to end; instead of Token and TokenFile.
+	Tokens func(context.Context) (token string, until time.Time, err error)
 	// CA holds the authorities that sign for Server, as PEM; CAFile names a file
 	// of them. Without either, those of the system do.
 	CA     []byte
@@ -102,7 +106,7 @@ func (o Options) config() (*rest.Config, error) {
 }
 
 func (o Options) explicit() (*rest.Config, error) {
-	if server, err := url.Parse(o.Server); err == nil && server.Scheme == "http" && o.Token+o.TokenFile != "" && !loopback(server.Hostname()) {
+	if server, err := url.Parse(o.Server); err == nil && server.Scheme == "http" && (o.Token+o.TokenFile != "" || o.Tokens != nil) && !loopback(server.Hostname()) {
 		return nil, errors.New("the token would go over http:// unencrypted: the server's URL must begin with https://")
 	}
 	if o.TokenFile != "" {
@@ -112,12 +116,16 @@ func (o Options) explicit() (*rest.Config, error) {
 			return nil, fmt.Errorf("read the token for %s: %w", o.Server, err)
 		}
 	}
-	return &rest.Config{
+	config := &rest.Config{
 		Host:            o.Server,
 		BearerToken:     o.Token,
 		BearerTokenFile: o.TokenFile,
 		TLSClientConfig: rest.TLSClientConfig{CAData: o.CA, CAFile: o.CAFile},
-	}, nil
+	}
+	if o.Tokens != nil {
+		config.Wrap((&bearer{fresh: o.Tokens, now: time.Now}).wrap) //nolint:forbidigo // It is held against what clouds say.
+	}
+	return config, nil
 }
 
 func loopback(host string) bool {
@@ -135,16 +143,16 @@ func (o Options) fromKubeconfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig %s: %w", o.Kubeconfig, err)
 	}
-	context := o.Context
-	if context == "" {
-		context = raw.CurrentContext
+	name := o.Context
+	if name == "" {
+		name = raw.CurrentContext
 	}
-	selected := raw.Contexts[context]
+	selected := raw.Contexts[name]
 	switch {
-	case context == "":
+	case name == "":
 		return nil, fmt.Errorf("kubeconfig %s: it has no current-context: name a context", o.Kubeconfig)
 	case selected == nil:
-		return nil, fmt.Errorf("kubeconfig %s: it has no context %q", o.Kubeconfig, context)
+		return nil, fmt.Errorf("kubeconfig %s: it has no context %q", o.Kubeconfig, name)
 	}
 	if user := raw.AuthInfos[selected.AuthInfo]; user != nil && !o.AllowExec {
 		switch {
@@ -154,9 +162,9 @@ func (o Options) fromKubeconfig() (*rest.Config, error) {
 			return nil, fmt.Errorf("kubeconfig %s: user %q has the auth-provider %q: %w", o.Kubeconfig, selected.AuthInfo, user.AuthProvider.Name, ErrPlugin)
 		}
 	}
-	config, err := clientcmd.NewNonInteractiveClientConfig(*raw, context, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
+	config, err := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s: context %q: %w", o.Kubeconfig, context, err)
+		return nil, fmt.Errorf("kubeconfig %s: context %q: %w", o.Kubeconfig, name, err)
 	}
 	return config, nil
 }

@@ -189,7 +189,7 @@ func TestCluster(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := open(t, env(t, test.variables), test.settings).Cluster()
+			_, err := open(t, env(t, test.variables), test.settings).Cluster(t.Context())
 			switch {
 			case test.want == "" && err != nil:
 				t.Errorf("Cluster: %v", err)

@@ -45,6 +45,11 @@ func (s Settings) Check() error {
 		return &UsageError{Message: "--server goes without --kubeconfig, --context and --in-cluster"}
 	case s.InCluster && (s.Kubeconfig != "" || s.Context != ""):
 		return &UsageError{Message: "--in-cluster goes without --kubeconfig and --context"}
+	case (s.EKS != config.EKS{} || s.GKE != config.GKE{}) && (s.Server != "" || s.Kubeconfig != "" || s.Context != "" || s.InCluster),
+		s.EKS != config.EKS{} && s.GKE != config.GKE{}:
+		return &UsageError{Message: "--eks-cluster and --gke-cluster go without each other, --kubeconfig, --context, --server and --in-cluster"}
+	case s.EKS.Name == "" && s.EKS != config.EKS{}:
+		return &UsageError{Message: "--eks-region and --eks-role say something of a cluster, and there is none", Hint: "name it with --eks-cluster"}
 	case s.Git.Secret != "" && !strings.Contains(s.Git.Secret, "/"):
 		return &UsageError{Message: "--git-secret wants NAMESPACE/NAME, not " + s.Git.Secret}
 	case slices.Contains(s.Apps, ""):

@@ -89,7 +89,7 @@ func (s *Session) secret(ctx context.Context, namespace, name string) (git.Auth,
 	if namespace == "" {
 		namespace = s.ownNamespace()
 	}
-	target, err := s.Cluster()
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return git.Auth{}, err
 	}

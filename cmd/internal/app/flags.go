@@ -71,6 +71,10 @@ func (s *Settings) ClusterFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Server, "server", "", "`URL` of the API server, instead of a kubeconfig")
 	f.StringVar(&s.TokenFile, "token-file", "", "`file` with a bearer token for --server")
 	f.StringVar(&s.CAFile, "ca-file", "", "`file` with the certificates of --server")
+	f.StringVar(&s.EKS.Name, "eks-cluster", "", "`name` of a cluster of Amazon EKS, instead of a kubeconfig")
+	f.StringVar(&s.EKS.Region, "eks-region", "", "region of --eks-cluster (default the AWS SDK's)")
+	f.StringVar(&s.EKS.RoleARN, "eks-role", "", "`ARN` of a role to assume for --eks-cluster")
+	f.StringVar(&s.GKE.Name, "gke-cluster", "", "projects/P/locations/L/clusters/C: a cluster of Google's, instead of a kubeconfig")
 	f.StringVar(&s.WitnessNamespace, "witness-namespace", "", "`namespace` of the Lease by which the cluster remembers the ledger (default \"kube-system\")")
 	f.BoolVar(&s.AllowExec, "allow-exec", false, "let the kubeconfig run its credential plugins")
 }

@@ -32,11 +32,13 @@ func (s Settings) Of(l config.Ledger) Settings {
 		s.WitnessNamespace = l.Cluster.WitnessNamespace
 	}
 	switch k := l.Cluster; {
-	case k.Kubeconfig != "" || k.Server != "" || k.InCluster:
+	case k.Kubeconfig != "" || k.Server != "" || k.InCluster || k.EKS != config.EKS{} || k.GKE != config.GKE{}:
+		s.EKS, s.GKE = k.EKS, k.GKE
 		s.Kubeconfig, s.Context, s.InCluster = k.Kubeconfig, k.Context, k.InCluster
 		s.Server, s.TokenFile, s.CAFile = k.Server, k.TokenFile, k.CAFile
 	case k.Context != "":
 		s.Context, s.InCluster = k.Context, false
+		s.EKS, s.GKE = config.EKS{}, config.GKE{}
 		s.Server, s.TokenFile, s.CAFile = "", "", ""
 	}
 	return s

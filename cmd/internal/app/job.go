@@ -17,11 +17,11 @@ func (s *Session) Job(ctx context.Context, mode reconcile.Mode) (reconcile.Job, 
 	if err != nil {
 		return reconcile.Job{}, err
 	}
-	target, err := s.Cluster()
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return reconcile.Job{}, err
 	}
-	witness, err := s.Witness()
+	witness, err := s.Witness(ctx)
 	if err != nil {
 		return reconcile.Job{}, err
 	}

@@ -93,7 +93,7 @@ func (s *Session) renderOne(ctx context.Context, a reconcile.App) (reconcile.Ren
 
 // server asks the cluster what renderers may know of it.
 func (s *Session) server(ctx context.Context) (reconcile.Server, error) {
-	target, err := s.Cluster()
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return reconcile.Server{}, err
 	}

@@ -14,11 +14,11 @@ func (s *Session) Repair(ctx context.Context) (reconcile.Job, error) {
 	if err != nil {
 		return reconcile.Job{}, err
 	}
-	target, err := s.Cluster()
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return reconcile.Job{}, err
 	}
-	witness, err := s.Witness()
+	witness, err := s.Witness(ctx)
 	if err != nil {
 		return reconcile.Job{}, err
 	}
@@ -64,11 +64,11 @@ func (s *Session) Doctor(ctx context.Context) (reconcile.Job, reconcile.Unopened
 		unopened.Ledger = s.localErr // it might have named the state
 	}
 	// A nil *cluster.Cluster must not become a Cluster that is not nil.
-	if target, err := s.Cluster(); err != nil {
+	if target, err := s.Cluster(ctx); err != nil {
 		unopened.Cluster = err
 	} else {
 		job.Cluster, job.Watcher = target, target
-		if witness, err := s.Witness(); err == nil && s.stateURL() != "" {
+		if witness, err := s.Witness(ctx); err == nil && s.stateURL() != "" {
 			job.Witness = witness
 		}
 	}

@@ -24,7 +24,7 @@ func (s *Session) self(ctx context.Context) (self []object.ID, job map[string]st
 	if account := s.env.Get("TIDEMARK_SERVICE_ACCOUNT"); account != "" {
 		self = append(self, object.ID{Kind: "ServiceAccount", Namespace: namespace, Name: account})
 	}
-	target, err := s.Cluster()
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return self, nil
 	}

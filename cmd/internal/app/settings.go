@@ -22,6 +22,8 @@ type Settings struct {
 	Kubeconfig, Context         string
 	Server, TokenFile, CAFile   string
 	InCluster, AllowExec        bool
+	EKS                         config.EKS
+	GKE                         config.GKE
 	WitnessNamespace            string
 	Git                         GitSettings
 	Timeout, LeaseTTL, LockWait time.Duration

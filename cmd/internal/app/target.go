@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,14 +13,15 @@ import (
 // serviceAccountDir is where a Pod finds who it is.
 const serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// Cluster opens the target. Nothing is sent to it yet.
-func (s *Session) Cluster() (*cluster.Cluster, error) {
+// Cluster opens the target. Nothing is sent to it yet; only a cloud is asked where
+// its cluster is.
+func (s *Session) Cluster(ctx context.Context) (*cluster.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cluster != nil {
 		return s.cluster, nil
 	}
-	options, err := s.target()
+	options, err := s.target(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -36,15 +38,19 @@ func (s *Session) Cluster() (*cluster.Cluster, error) {
 
 // target says which cluster is meant: what the flags say, else what the
 // configuration says, else what kubectl would take.
-func (s *Session) target() (cluster.Options, error) {
+func (s *Session) target(ctx context.Context) (cluster.Options, error) {
 	given := s.local.Cluster
 	if s.settings.namesCluster() {
 		given.Kubeconfig, given.Context = s.settings.Kubeconfig, s.settings.Context
 		given.Server, given.TokenFile, given.CAFile = s.settings.Server, s.settings.TokenFile, s.settings.CAFile
-		given.InCluster = s.settings.InCluster
+		given.InCluster, given.EKS, given.GKE = s.settings.InCluster, s.settings.EKS, s.settings.GKE
 	}
 	options := cluster.Options{AllowExec: given.AllowExec || s.settings.AllowExec, Context: given.Context}
 	switch {
+	case given.EKS.Name != "":
+		return s.eks(ctx, given.EKS)
+	case given.GKE.Name != "":
+		return s.gke(ctx, given.GKE)
 	case given.Server != "":
 		options.Server, options.TokenFile, options.CAFile = given.Server, given.TokenFile, given.CAFile
 		return options, nil
@@ -71,7 +77,7 @@ func (s *Session) target() (cluster.Options, error) {
 }
 
 func (s Settings) namesCluster() bool {
-	return s.Kubeconfig != "" || s.Context != "" || s.Server != "" || s.InCluster
+	return s.Kubeconfig != "" || s.Context != "" || s.Server != "" || s.InCluster || s.EKS.Name != "" || s.GKE.Name != ""
 }
 
 func (s *Session) pod() (cluster.Options, error) {

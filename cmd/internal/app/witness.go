@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
@@ -20,8 +21,8 @@ const defaultWitnessNamespace = "kube-system"
 
 // Witness gives the object in the target cluster that remembers the ledger of
 // this session. Nothing is sent yet.
-func (s *Session) Witness() (*cluster.Witness, error) {
-	target, err := s.Cluster()
+func (s *Session) Witness(ctx context.Context) (*cluster.Witness, error) {
+	target, err := s.Cluster(ctx)
 	if err != nil {
 		return nil, err
 	}

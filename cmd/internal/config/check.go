@@ -70,6 +70,7 @@ func (c check) committed() {
 func (c check) cluster(field string, k Cluster) {
 	c.namespace(field+".witnessNamespace", k.WitnessNamespace)
 	kubeconfig := k.Kubeconfig != "" || k.Context != ""
+	c.clouds(field, k)
 	switch {
 	case k.InCluster && (kubeconfig || k.Server != ""):
 		c.add(field+".inCluster", "goes without kubeconfig, context and server")
@@ -79,6 +80,26 @@ func (c check) cluster(field string, k Cluster) {
 		c.add(field+".tokenFile", "is required beside server")
 	case k.Server == "" && (k.TokenFile != "" || k.CAFile != ""):
 		c.add(field+".server", "is required beside tokenFile and caFile")
+	}
+}
+
+// gkeName is how Google names a cluster.
+var gkeName = regexp.MustCompile(`^projects/[^/\s]+/locations/[^/\s]+/clusters/[^/\s]+$`)
+
+// clouds checks a cluster that a cloud knows.
+func (c check) clouds(field string, k Cluster) {
+	others := k.Kubeconfig != "" || k.Context != "" || k.Server != "" || k.InCluster
+	switch {
+	case k.EKS != EKS{} && (others || k.GKE != GKE{}):
+		c.add(field+".eks", "goes without kubeconfig, context, server, inCluster and gke")
+	case k.GKE != GKE{} && others:
+		c.add(field+".gke", "goes without kubeconfig, context, server and inCluster")
+	case k.EKS != EKS{} && k.EKS.Name == "":
+		c.add(field+".eks.name", "is required")
+	case k.EKS.RoleARN != "" && !strings.HasPrefix(k.EKS.RoleARN, "arn:"):
+		c.add(field+".eks.roleARN", "want an ARN, arn:aws:iam::ACCOUNT:role/NAME")
+	case k.GKE.Name != "" && !gkeName.MatchString(k.GKE.Name):
+		c.add(field+".gke.name", "want projects/PROJECT/locations/LOCATION/clusters/NAME")
 	}
 }
 

@@ -108,12 +108,36 @@ type Cluster struct {
 	TokenFile string `json:"tokenFile,omitempty"`
 	// CAFile holds PEM certificates that the server is recognised by.
 	CAFile string `json:"caFile,omitempty"`
+	// EKS is a cluster of Amazon's, which takes the place of a kubeconfig.
+	EKS EKS `json:"eks,omitzero"`
+	// GKE is a cluster of Google's, which takes the place of a kubeconfig.
+	GKE GKE `json:"gke,omitzero"`
 	// AllowExec lets the kubeconfig run its credential plugins.
 	AllowExec bool `json:"allowExec,omitempty"`
 	// WitnessNamespace is where the Lease stands by which the cluster remembers
 	// the ledger, so that a state that was lost or rolled back is noticed. It must
 	// stay the same for all runs of a ledger. Default kube-system.
 	WitnessNamespace string `json:"witnessNamespace,omitempty"`
+}
+
+// EKS names a cluster of Amazon EKS. Who asks is found as the AWS SDK finds it:
+// environment, shared files, web identity, instance role. It needs
+// eks:DescribeCluster, and an access entry in the cluster.
+type EKS struct {
+	// Name of the cluster.
+	Name string `json:"name,omitempty"`
+	// Region of the cluster. Default: the SDK's.
+	Region string `json:"region,omitempty"`
+	// RoleARN is a role to assume for this cluster. Default: none.
+	RoleARN string `json:"roleARN,omitempty"`
+}
+
+// GKE names a cluster of Google Kubernetes Engine. Who asks is found as Google's
+// SDKs find it (application default credentials). It needs container.clusters.get,
+// and rights in the cluster.
+type GKE struct {
+	// Name is projects/PROJECT/locations/LOCATION/clusters/NAME.
+	Name string `json:"name,omitempty"`
 }
 
 // Audit says which runs leave a record of their own, and what stays beside the
