@@ -70,6 +70,7 @@ func Doctor(ctx context.Context, job Job, unopened Unopened) []Check {
 	apps := d.configuration(ctx)
 	d.apps(ctx, apps)
 	d.permissions(ctx, apps)
+	d.health(ctx, apps)
 	return d.checks
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/apply"
+	"tidemark.dev/tidemark/render/object"
 	"tidemark.dev/tidemark/state"
 	"tidemark.dev/tidemark/state/mem"
 )
@@ -80,6 +81,7 @@ func TestDoctorFinds(t *testing.T) {
 	t.Parallel()
 	web := newApp(t, "web")
 	web.configMap("one", "1")
+	web.deployment("front", "one")
 	w := newWorld(t, web)
 	w.attend()
 	w.sync(0)
@@ -93,6 +95,17 @@ func TestDoctorFinds(t *testing.T) {
 				u.denied[p] = true
 			}
 			job.Cluster = u
+		}
+	}
+	waiting := func(edit func(*reconcile.Job)) func(*reconcile.Job) {
+		return func(job *reconcile.Job) {
+			configure := job.Configure
+			job.Configure = func(ctx context.Context, before *reconcile.Committed) (reconcile.Config, error) {
+				config, err := configure(ctx, before)
+				config.Apps[0].Wait = reconcile.Wait{All: true, For: []object.ID{{Kind: "Namespace", Name: "kube-system"}}}
+				return config, err
+			}
+			edit(job)
 		}
 	}
 	for _, test := range []struct {
@@ -128,6 +141,11 @@ func TestDoctorFinds(t *testing.T) {
 		{"no permission", nil, deny("patch ConfigMap in "+ns, "delete ConfigMap in "+ns, "get Namespace"), "permissions ConfigMap: failed, permissions Namespace: failed", reconcile.ErrDenied, "delete, patch in " + ns},
 		{"lists in one namespace only", nil, deny("list ConfigMap"), "", nil, ""},
 		{"no lists", nil, deny("list ConfigMap", "list ConfigMap in "+ns), "permissions ConfigMap: failed", reconcile.ErrDenied, "list in " + ns},
+		{"watches in one namespace only", nil, waiting(deny("watch Deployment.apps", "list Event")), "", nil, ""},
+		{"no watches", nil, waiting(deny("watch Deployment.apps", "watch Deployment.apps in "+ns)), "permissions Deployment.apps: failed", reconcile.ErrDenied, "watch in " + ns + ": without it nobody sees"},
+		{"no logs", nil, waiting(deny("get Pod/log in "+ns, "list Event in "+ns)), "permissions evidence: warning", reconcile.ErrDenied, "Event (list in " + ns + "), Pod/log (get in " + ns + "): without it, the record"},
+		{"a named object that may not be watched", nil, waiting(deny("watch Namespace (kube-system)")), "permissions health checks: warning", reconcile.ErrDenied, "Namespace kube-system (watch): without"},
+		{"no rights that nobody needs", nil, deny("watch Deployment.apps", "watch Deployment.apps in "+ns, "get Pod/log in "+ns), "", nil, ""},
 		{"no answer about permissions", nil, func(job *reconcile.Job) {
 			job.Cluster = unfriendly{repairable: job.Cluster.(repairable), review: apply.ErrUnanswered}
 		}, "witness permissions: failed, permissions objects: failed", apply.ErrUnanswered, ""},

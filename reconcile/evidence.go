@@ -25,6 +25,8 @@ const (
 	tellLines      = 50 // of a container's log
 	longestLine    = 500
 	evidenceTime   = 15 * time.Second // for all of an app
+
+	unnamespaced = "default" // where events are of objects without a namespace
 )
 
 // seekEvidence looks why objects of an app are not healthy. What cannot be looked at is
@@ -109,7 +111,7 @@ func (g *gathering) pods(ctx context.Context, content map[string]any) []map[stri
 
 // events lists the newest events of the object and of its pods.
 func (g *gathering) events(ctx context.Context, pods []map[string]any) {
-	all, err := g.watcher.Everything(ctx, health.Scope{Kind: object.GroupKind{Kind: "Event"}, Namespace: g.about.Namespace})
+	all, err := g.watcher.Everything(ctx, health.Scope{Kind: object.GroupKind{Kind: "Event"}, Namespace: cmp.Or(g.about.Namespace, unnamespaced)})
 	if err != nil {
 		g.missing("events", err)
 		return

@@ -16,6 +16,8 @@ import (
 type found struct {
 	state.AppHealth
 	message string
+	// unseen: of what is not known to be healthy nothing could be looked at.
+	unseen bool
 }
 
 // unproven says whether the app waits, and was not seen to be healthy as it is:
@@ -93,6 +95,7 @@ func (r *runner) judge(l *ledger, statuses []health.Status, since, until time.Ti
 	for _, s := range ill[:min(len(ill), tellIll)] {
 		f.Objects = append(f.Objects, state.ObjectHealth{ID: s.ID, State: string(s.State), Message: s.Message})
 	}
+	f.unseen = !slices.ContainsFunc(ill, func(s health.Status) bool { return s.State != health.Unknown })
 	first := fmt.Sprintf("%s: %s", ill[0].ID, ill[0].Message)
 	if len(ill) > 1 {
 		first += fmt.Sprintf(", and %d more", len(ill)-1)

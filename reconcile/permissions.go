@@ -112,7 +112,7 @@ func (d *doctor) permissions(ctx context.Context, apps []*app) {
 	for _, kind := range slices.SortedFunc(maps.Keys(kindsOf(places)), object.GroupKind.Compare) {
 		ofKind := slices.DeleteFunc(slices.Clone(denied), func(p apply.Permission) bool { return p.Kind != kind })
 		if len(ofKind) > 0 {
-			d.fail("permissions", kind.String(), fmt.Errorf("%w: %s", ErrDenied, denials(ofKind)))
+			d.fail("permissions", kind.String(), fmt.Errorf("%w: %s%s", ErrDenied, denials(ofKind), blindness(ofKind)))
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // revert takes back the apps that are unhealthy and asked for it.
 func (r *runner) revert(ctx context.Context, l *ledger, apps []*app, options apply.Options) error {
 	for _, a := range apps {
-		if !a.AutoRollback || a.found == nil || a.found.Verdict != state.Unhealthy || a.fixed != nil || a.err != nil || ctx.Err() != nil {
+		if !a.AutoRollback || a.found == nil || a.found.Verdict != state.Unhealthy || a.found.unseen || a.fixed != nil || a.err != nil || ctx.Err() != nil {
 			continue
 		}
 		at := slices.IndexFunc(a.prior.Kept, func(k state.Kept) bool { return k.Digest != state.KeptDigest(a.digest) })

@@ -79,7 +79,10 @@ func RightsOf(ctx context.Context, job Job, unopened Unopened, beside func() []a
 		g.use(at, of)
 	}
 	for _, a := range apps {
-		g.evidence(a)
+		seeing, telling := a.lookers(kinds)
+		for _, p := range slices.Concat(seeing, telling) {
+			g.permission(p)
+		}
 		for _, o := range a.want.Objects() {
 			g.passOn(o)
 		}
@@ -156,30 +159,6 @@ func (g *grants) use(at place, of use) {
 		}
 		for _, name := range of.names {
 			g.permission(apply.Permission{Verb: verb, Kind: at.kind, Name: name})
-		}
-	}
-}
-
-// evidence grants what telling why an app is not healthy needs, and the wait for
-// objects that are not the app's. The events of objects of the whole cluster are
-// left out: they lie in all namespaces.
-func (g *grants) evidence(a *app) {
-	if !a.Wait.On() {
-		return
-	}
-	for _, id := range a.awaited(g.kinds) {
-		if _, own := a.want.Get(id); !own {
-			for _, verb := range []string{"list", "watch"} {
-				g.permission(apply.Permission{Verb: verb, Kind: id.GroupKind(), Namespace: id.Namespace, Name: id.Name})
-			}
-		}
-		if id.Namespace == "" {
-			continue
-		}
-		g.permission(apply.Permission{Verb: "list", Kind: object.GroupKind{Kind: "Event"}, Namespace: id.Namespace})
-		if id.Group == "apps" || id.Group == "batch" || id.GroupKind() == (object.GroupKind{Kind: "Pod"}) {
-			g.permission(apply.Permission{Verb: "list", Kind: object.GroupKind{Kind: "Pod"}, Namespace: id.Namespace})
-			g.permission(apply.Permission{Verb: "get", Kind: object.GroupKind{Kind: "Pod"}, Subresource: "log", Namespace: id.Namespace})
 		}
 	}
 }

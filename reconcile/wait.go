@@ -42,13 +42,13 @@ func (w Wait) timeout() time.Duration {
 const lookTime = 30 * time.Second
 
 // await waits until all of these objects are current, or one of them has failed,
-// or until is past, or the wanted revision moves, or the context ends; and says how each of them is, in the
+// or the others may not be looked at, or until is past, or the wanted revision moves, or the context ends; and says how each of them is, in the
 // order of ids. What was applied in this run is judged only as it became by that.
 //
 // It sends one WATCH a kind, which it shares with every other await of the run.
 // Kinds on which nothing works are not looked at: what was applied is there.
 func (r *runner) await(ctx context.Context, l *ledger, a *app, ids []object.ID, until time.Time) []health.Status {
-	w := vigil{app: a, label: l.label, statuses: make([]health.Status, len(ids)), turns: make([]int, len(ids)), known: a.metas()}
+	w := vigil{app: a, label: l.label, statuses: make([]health.Status, len(ids)), turns: make([]int, len(ids)), unseen: make([]bool, len(ids)), known: a.metas()}
 	for i, id := range ids {
 		w.statuses[i] = health.Status{ID: id, State: health.Unknown, Message: notSeen}
 		if w.member(id) && a.Wait.Checks.Immediate(id.GroupKind()) {
@@ -97,14 +97,28 @@ type vigil struct {
 	statuses []health.Status
 	// turns are those of the objects that the statuses were judged on.
 	turns []int
-	known map[object.ID]plan.Meta
+	// unseen are the objects that nobody will be shown, since their watch failed.
+	unseen []bool
+	known  map[object.ID]plan.Meta
 }
 
 // over says whether there is nothing more to wait for: all are current, or one
-// has failed and the others were looked at.
+// has failed and the others were looked at, or nothing more will be shown.
 func (w *vigil) over() bool {
 	return !slices.ContainsFunc(w.statuses, func(s health.Status) bool { return s.State != health.Current }) ||
-		w.seen() && slices.ContainsFunc(w.statuses, func(s health.Status) bool { return s.State == health.Failed })
+		w.seen() && slices.ContainsFunc(w.statuses, func(s health.Status) bool { return s.State == health.Failed }) ||
+		w.blind()
+}
+
+// blind says whether nothing more will be shown of any object that is not
+// current: their watches have failed, as they do without the right to watch.
+func (w *vigil) blind() bool {
+	for i, s := range w.statuses {
+		if s.State != health.Current && !w.unseen[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // seen says whether every object was looked at.
@@ -157,7 +171,7 @@ func (w *vigil) look(scopes map[health.Scope]*watch) {
 		switch {
 		case at == nil: // of a kind that nobody looks at, or yet to be opened
 		case at.failed != nil:
-			w.statuses[i].State, w.statuses[i].Message = health.Unknown, at.failed.Error()
+			w.statuses[i].State, w.statuses[i].Message, w.unseen[i] = health.Unknown, at.failed.Error(), true
 		case !at.shown:
 		default:
 			seen := at.objects[id]
