@@ -129,7 +129,7 @@ func (a *app) awaited(kinds plan.Kinds) []object.ID {
 	var ids []object.ID
 	if a.Wait.All {
 		for _, o := range a.want.Objects() {
-			if o.Annotation(annotationIgnoreHealth) != "true" {
+			if o.Annotation(annotationIgnoreHealth) != "true" && !plan.HandsOff(o) {
 				ids = append(ids, o.ID)
 			}
 		}

@@ -89,6 +89,10 @@ func (a *app) record(mode Mode) (state.AppRecord, int) {
 	if a.planned {
 		entry.PlanHash, entry.Approved = a.plan.Hash, a.approved
 	}
+	entry.Contested = a.contested(mode)
+	for _, c := range entry.Contested {
+		entry.Warnings = append(slices.Clone(entry.Warnings), c.Text())
+	}
 	last := a.outcomes()
 	entry.Counts = a.counts(last)
 	entry.Changes = a.changes(last)

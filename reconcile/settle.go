@@ -159,6 +159,7 @@ func (end settled) into(a state.App) state.App {
 	if end.app.results != nil || end.complete && end.app.planned {
 		a.Present = state.KeptDigest(end.app.digest)
 	}
+	a.Contests = end.app.contests(Sync)
 	a.Left, a.Quarantine = end.app.left == plan.LeftStays, end.app.quarantine()
 	if end.set != nil {
 		a.Set = end.set

@@ -101,6 +101,8 @@ type App struct {
 	// NewCluster: the ledger was told of another cluster, and no run of the app
 	// succeeded there yet. Until one did, nothing of it is pruned.
 	NewCluster bool `json:"newCluster,omitempty"`
+	// Contests are objects that the last runs put right, each time.
+	Contests []Contest `json:"contests,omitempty"`
 	// Quarantine names inputs that are not to be tried again, Pin a set to stay at, Approval a plan that may pass its guards once.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`

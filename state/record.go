@@ -92,7 +92,9 @@ type AppRecord struct {
 	Health   *AppHealth `json:"health,omitempty"`
 	Changes  []Change   `json:"changes,omitempty"`
 	Refusals []Refusal  `json:"refusals,omitempty"`
-	Warnings []string   `json:"warnings,omitempty"`
+	// Contested are objects that drift back run after run.
+	Contested []Contest `json:"contested,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"`
 }
 
 // Counts are the numbers of objects by what became of them.

@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
 )
 
 // drifted is one object of what drift -o json prints.
@@ -17,6 +18,20 @@ type drifted struct {
 	ID     object.ID        `json:"id"`
 	Reason plan.Reason      `json:"reason"`
 	Fields []plan.FieldDiff `json:"fields,omitempty"`
+	// Contested: it drifts back run after run.
+	Contested *state.Contest `json:"contested,omitempty"`
+}
+
+// contestOf gives what the record says of an object that is contested.
+func contestOf(record state.Record, app string, id object.ID) *state.Contest {
+	for _, a := range record.Apps {
+		for _, c := range a.Contested {
+			if a.Name == app && c.ID == id {
+				return &c
+			}
+		}
+	}
+	return nil
 }
 
 func (c *cli) drift() *cobra.Command {
@@ -38,7 +53,7 @@ with 1 when there is drift.`,
 				for _, p := range report.Plans {
 					for _, change := range p.Changes {
 						if change.Drifts() {
-							found = append(found, drifted{App: p.App, ID: change.ID, Reason: change.Reason, Fields: change.Diff})
+							found = append(found, drifted{App: p.App, ID: change.ID, Reason: change.Reason, Fields: change.Diff, Contested: contestOf(report.Record, p.App, change.ID)})
 						}
 					}
 				}

@@ -35,6 +35,9 @@ func (r Rules) drift(o object.Object) Drift {
 	if slices.Contains([]Drift{DriftCorrect, DriftReport, DriftOff}, said) {
 		return said
 	}
+	if asks(o, fluxDrift, "disabled") {
+		return DriftOff
+	}
 	for _, k := range r.Kinds {
 		if k.Kind == o.ID.Kind && (k.Group == "" || k.Group == o.ID.Group) {
 			return k.Drift
@@ -55,8 +58,8 @@ func (p *Plan) overlook(id object.ID) {
 // Drifts says whether the change is about what somebody else did to an object.
 func (c Change) Drifts() bool { return c.Reason == ReasonDrift || c.Reason == ReasonDeleted }
 
-// own is the field manager of every apply of ours.
-const own = "tidemark"
+// Manager is the field manager of every apply of ours.
+const Manager = "tidemark"
 
 // blame notes in each difference who wrote the live value, and when, as the
 // server remembers it.
@@ -71,7 +74,7 @@ func blame(diff []FieldDiff, live map[string]any) []FieldDiff {
 			at, _ := e["time"].(string)
 			fields, _ := e["fieldsV1"].(map[string]any)
 			// Times of one form are in the order of their texts.
-			if manager != "" && manager != own && at >= diff[i].At && owns(fields, path) {
+			if manager != "" && manager != Manager && at >= diff[i].At && owns(fields, path) {
 				diff[i].Manager, diff[i].At = manager, at
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/object"
 )
 
 func TestDriftIsWhatAppAndObjectSay(t *testing.T) {
@@ -44,6 +45,12 @@ func TestDriftIsWhatAppAndObjectSay(t *testing.T) {
 		p := plan.Make(*in)
 		if got := outline(p); got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+		in.Rules = plan.Rules{}
+		in.Want = object.Set{}
+		wantObject(in, o.WithMetadata(nil, map[string]string{"helm.toolkit.fluxcd.io/driftDetection": "disabled"}), "d1")
+		if got := outline(plan.Make(*in)); test.annotation == "" && got != "unchanged 1" {
+			t.Errorf("%s, and Flux's annotation: got %q, want it unchanged", name, got)
 		}
 		if off := test.want == "unchanged 1"; p.Overlooked[one] != off {
 			t.Errorf("%s: overlooked = %v, want %v", name, p.Overlooked[one], off)

@@ -137,6 +137,9 @@ func (p *Plan) want(in Input, o object.Object) {
 		p.refuseObject(RefusedOwnedElsewhere, o.ID, "%s belongs to the app %s, which was not rendered in this run: whether it still wants the object is not known", o.ID, holder.App)
 		return
 	}
+	if p.handsOff(in, o) {
+		return
+	}
 	c := Change{ID: o.ID, Version: o.Version}
 	live := in.Live[o.ID]
 	c.UID, c.ResourceVersion, c.Generation = live.UID, live.ResourceVersion, live.Generation

@@ -412,6 +412,20 @@ var mutants = []mutant{
 		tests:     []string{ignoring},
 	},
 	{
+		safeguard: "an unchanged run ends a row of drift",
+		file:      "reconcile/contested.go",
+		old:       "	case a.untouched:\n		return nil\n",
+		new:       "	case a.untouched:\n		return a.prior.Contests\n",
+		tests:     []string{running},
+	},
+	{
+		safeguard: "what Flux's annotations leave alone is not applied",
+		file:      "reconcile/plan/make.go",
+		old:       "	if p.handsOff(in, o) {",
+		new:       "	if p.handsOff(in, o) && o.ID.Kind == \"\" {",
+		tests:     []string{planning},
+	},
+	{
 		safeguard: "redaction: a credential in a plan or result",
 		file:      "reconcile/redact.go",
 		old:       "	return []byte(r.job.Redact(string(data)))\n",

@@ -30,6 +30,11 @@ func Drift(record state.Record, plans []plan.Plan, style Style) string {
 			p.change(c)
 		}
 	}
+	for _, app := range record.Apps {
+		for _, c := range app.Contested {
+			p.warnings("", []string{c.Text()})
+		}
+	}
 	p.warnings("", record.Warnings)
 	p.line("%s", p.Paint.as(bold, "Drift: "+plural(drifted, "object")))
 	return p.String()

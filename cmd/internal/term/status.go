@@ -85,6 +85,11 @@ func notes(app state.App, now time.Time) string {
 	if app.Quarantine != nil {
 		list = append(list, "quarantined: "+app.Quarantine.Text())
 	}
+	for _, c := range app.Contests {
+		if c.Contested() {
+			list = append(list, c.Text())
+		}
+	}
 	if app.Approval != nil {
 		list = append(list, "approved by "+app.Approval.Actor+": "+app.Approval.Reason)
 	}
