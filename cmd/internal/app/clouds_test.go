@@ -188,8 +188,11 @@ func (a amazon) token(token, cluster, sts string, now time.Time) (string, error)
 		return "", errors.New("the cluster's name is not signed")
 	}
 	at, err := time.Parse("20060102T150405Z", query.Get("X-Amz-Date"))
-	if err != nil || now.Before(at.Add(-time.Minute)) || now.After(at.Add(15*time.Minute)) {
-		return "", fmt.Errorf("the token is of %s: expired, %v", at, err)
+	if err != nil {
+		return "", err
+	}
+	if now.Before(at.Add(-time.Minute)) || now.After(at.Add(15*time.Minute)) {
+		return "", fmt.Errorf("the token is of %s: expired", at)
 	}
 	if seconds, err := strconv.Atoi(query.Get("X-Amz-Expires")); err != nil || seconds <= 0 || seconds > 900 {
 		return "", fmt.Errorf("the question holds for %q", query.Get("X-Amz-Expires"))
