@@ -82,7 +82,7 @@ func (d *doctor) permissions(ctx context.Context, apps []*app) {
 		d.note("permissions", "objects", Unchecked, "the cluster does not answer")
 		return
 	}
-	places := usesOf(apps, d.ledger.kinds)
+	places := usesOf(apps)
 	if len(apps) == 0 && d.ledger.loaded {
 		for _, holding := range Holdings(ctx, d.job.Ledger, d.ledger.head) {
 			for _, member := range holding.Members {

@@ -75,7 +75,7 @@ func RightsOf(ctx context.Context, job Job, unopened Unopened, beside func() []a
 	for _, p := range witness {
 		g.permission(p)
 	}
-	for at, of := range usesOf(apps, kinds) {
+	for at, of := range usesOf(apps) {
 		g.use(at, of)
 	}
 	for _, a := range apps {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"tidemark.dev/tidemark/reconcile/apply"
-	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
 )
 
@@ -38,7 +37,7 @@ func isWide(verb string) bool { return verb == "list" || verb == "watch" }
 func isNamed(verb string) bool { return verb == "get" || verb == "patch" || verb == "delete" }
 
 // usesOf gives what runs of these apps do, by kind and namespace.
-func usesOf(apps []*app, kinds plan.Kinds) map[place]use {
+func usesOf(apps []*app) map[place]use {
 	uses := map[place]use{}
 	for _, a := range apps {
 		for _, id := range wanted(a) {
