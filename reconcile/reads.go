@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
@@ -15,10 +16,11 @@ import (
 // for, always: one that is not known to is dropped, and costs a rendering.
 
 // compare finds the apps of which only the commit moved: their rendering read
-// nothing that the new one changed. For that it fetches the commit's directories,
-// not its files.
+// nothing that the new one changed. For that it fetches the commit's directories
+// down to those of the apps, and what is in the ones that changed.
 func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
 	defer r.stage("compare")()
+	read := map[*app]state.AppReads{}
 	for _, a := range apps {
 		if a.err != nil || a.fixed != nil || a.prior.Inputs == "" || a.prior.Inputs == a.inputs || a.revision.Commit == "" {
 			continue
@@ -36,15 +38,37 @@ func (r *runner) compare(ctx context.Context, l *ledger, apps []*app) error {
 			a.err = fmt.Errorf("fetch: %w", within(ctx, err))
 			continue
 		}
-		a.revision = revision
-		a.same = revision.Tree != nil && gives(revision.Tree.Within(ctx), last)
+		if a.revision = revision; revision.Tree == nil {
+			continue
+		}
+		questions := last.Outline.Questions
+		if questions == "" {
+			questions = last.Whole.Questions
+		}
+		revision.Tree.ExpectQuestions(questions)
+		read[a] = last
+	}
+	// What it takes to compare all apps comes together, first by their outlines.
+	compared := slices.DeleteFunc(slices.Clone(apps), func(a *app) bool { _, known := read[a]; return !known })
+	for _, a := range compared {
+		a.same = a.gives(ctx, read[a].Outline)
+	}
+	compared = slices.DeleteFunc(compared, func(a *app) bool { return a.same })
+	for _, a := range compared {
+		a.revision.Tree.ExpectDirectories(a.Paths...)
+		a.revision.Tree.ExpectQuestions(read[a].Whole.Questions)
+		// Most likely it will be rendered.
+		a.revision.Tree.Expect(source.FilesIn(read[a].Whole.Questions)...)
+	}
+	for _, a := range compared {
+		a.same = a.gives(ctx, read[a].Whole)
 	}
 	return nil
 }
 
-// gives says whether a tree answers as the one did that was rendered.
-func gives(tree *source.Tree, last state.AppReads) bool {
-	return tree.Answer(last.Outline.Questions) == last.Outline.Answers || tree.Answer(last.Whole.Questions) == last.Whole.Answers
+// gives says whether the app's tree answers as the one did that was rendered.
+func (a *app) gives(ctx context.Context, last state.Asked) bool {
+	return a.revision.Tree.Within(ctx).Answer(last.Questions) == last.Answers
 }
 
 // reads gives what the app's rendering read, if it can be asked again.

@@ -80,6 +80,7 @@ func (r *runner) fetch(ctx context.Context, l *ledger, a *app) {
 		return
 	}
 	if last, known := l.reads[a.Name]; known {
+		revision.Tree.ExpectDirectories(a.Paths...)
 		revision.Tree.Expect(source.FilesIn(last.Whole.Questions)...)
 		return
 	}

@@ -163,7 +163,8 @@ const (
 type Fetch struct {
 	Repo   string `json:"repo"`
 	Commit string `json:"commit"`
-	// Way is FetchPartial or FetchWhole; Note says why it was not the former.
+	// Way is FetchPartial or FetchWhole; Note says why it was not the former, or why
+	// all directories came and not only those that are read.
 	Way  string `json:"way"`
 	Note string `json:"note,omitempty"`
 	// Requests and Bytes are those for this commit, without the look-up of refs.

@@ -26,6 +26,9 @@ type Fetch struct {
 	// Whole is why the commit came whole; empty when the commit and its
 	// directories came first, and files as they were read.
 	Whole string
+	// Broad is why all directories came, of a commit that did not come whole;
+	// empty when only those came that are read, and those above them.
+	Broad string
 	// Requests and Bytes are counted as in Cost.
 	Requests, Bytes int64
 }
@@ -68,7 +71,7 @@ func (m *meter) begin() func(*Fetch) {
 func (m *meter) mark(f *Fetch, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f.Whole = why
+	f.Whole, f.Broad = why, ""
 }
 
 // count counts what is read from a connection.

@@ -11,22 +11,28 @@ import (
 	"tidemark.dev/tidemark/render/source"
 )
 
-// fetchPartial gets a commit and its directories. Its files come when the tree
-// is read. Where the server does not leave files out, although it says it can,
-// they are there at once, and that does no harm.
+// fetchPartial gets a commit and its directories, as far down as they are
+// expected to be read. Its files, and the other directories, come when the tree is
+// read. Where the server does not leave them out, although it says it can, they
+// are there at once, and that does no harm.
 func (r *Remote) fetchPartial(ctx context.Context, rev source.Revision, left *budget, took *Fetch) (source.Revision, error) {
-	commit := plumbing.NewHash(rev.Commit)
-	trees, err := r.server.fetch(ctx, r.known, ask{wants: []plumbing.Hash{wanted(r.known, commit)}, depth: 1, bare: true}, left)
+	a := ask{wants: []plumbing.Hash{wanted(r.known, plumbing.NewHash(rev.Commit))}, depth: 1, bare: true}
+	a.levels, took.Broad = r.levels()
+	trees, err := r.server.fetch(ctx, r.known, a, left)
+	if a.levels > 0 && isRefused(err) {
+		a.levels, took.Broad = 0, "the server refuses to leave directories out: "+err.Error()
+		trees, err = r.server.fetch(ctx, r.known, a, left)
+	}
 	if err != nil {
 		return source.Revision{}, err
 	}
-	entries := &lister{limits: r.options.Limits, unseen: true}
+	entries := &lister{limits: r.options.Limits, unseen: true, gaps: a.levels > 0}
 	rev, _, err = entries.commit(ctx, trees, rev)
 	if err != nil {
 		return source.Revision{}, err
 	}
 	rev.Tree = source.NewPartialTree(entries.entries, &files{
-		remote: r, commit: rev, left: left, took: took, packs: union{trees}, tooLarge: map[plumbing.Hash]bool{},
+		remote: r, commit: rev, left: left, took: took, packs: union{trees}, listed: int64(len(entries.entries)), tooLarge: map[plumbing.Hash]bool{},
 	})
 	return rev, nil
 }
@@ -36,13 +42,15 @@ func isRefused(err error) bool {
 	return errors.Is(err, ErrCommitRefused) || errors.Is(err, ErrCorrupt)
 }
 
-// files are the contents of one commit's files: source.Contents. They come in
-// packs, each of which stays as it came.
+// files are what one commit's files hold, and its directories as far as they come
+// later: source.Contents. They come in packs, each of which stays as it came.
 type files struct {
 	remote *Remote
 	commit source.Revision
 	left   *budget // guarded by the remote's turn
 	took   *Fetch
+	// listed counts the entries of all directories that were listed.
+	listed int64
 
 	mu    sync.RWMutex
 	packs union
@@ -52,15 +60,25 @@ type files struct {
 	whole bool
 }
 
-// Has says whether a file came.
+// Has says whether a file or a directory came.
 func (f *files) Has(e source.Entry) bool { return f.has(plumbing.NewHash(e.Hash)) }
 
 // Read gives a file that came.
 func (f *files) Read(e source.Entry) ([]byte, error) { return reader(f, f.remote.options.Limits)(e) }
 
-// Bring asks for files by their hashes, in one request. A server that does not
-// give them out like this is asked for the whole commit.
-func (f *files) Bring(ctx context.Context, entries []source.Entry) error {
+// List gives what is in a directory that came. It is called by one at a time.
+func (f *files) List(ctx context.Context, dir source.Entry) ([]source.Entry, error) {
+	below := &lister{limits: f.remote.options.Limits, unseen: true, gaps: true, listed: f.listed}
+	if _, err := below.list(ctx, f, plumbing.NewHash(dir.Hash), dir.Path+"/"); err != nil {
+		return nil, fmt.Errorf("directories of %s from %s: %w", f.commit.Commit, f.remote.URL(), err)
+	}
+	f.listed += int64(len(below.entries))
+	return below.entries, nil
+}
+
+// Bring asks for files and directories by their hashes, in one request. A server
+// that does not give them out like this is asked for the whole commit.
+func (f *files) Bring(ctx context.Context, entries []source.Entry, bare bool) error {
 	r := f.remote
 	if err := r.take(ctx); err != nil {
 		return err
@@ -68,19 +86,19 @@ func (f *files) Bring(ctx context.Context, entries []source.Entry) error {
 	defer r.release()
 	spent := r.spent.begin()
 	defer func() { spent(f.took) }()
-	err := within(ctx, r.options.FetchTimeout, func(ctx context.Context) error { return f.bring(ctx, entries) })
+	err := within(ctx, r.options.FetchTimeout, func(ctx context.Context) error { return f.bring(ctx, entries, bare) })
 	if err != nil {
 		return fmt.Errorf("fetch files of %s from %s: %w", f.commit.Commit, r.URL(), err)
 	}
 	return nil
 }
 
-func (f *files) bring(ctx context.Context, entries []source.Entry) error {
+func (f *files) bring(ctx context.Context, entries []source.Entry, bare bool) error {
 	wants := make([]plumbing.Hash, len(entries))
 	for i, e := range entries {
 		wants[i] = plumbing.NewHash(e.Hash)
 	}
-	got, err := f.remote.server.fetch(ctx, f.remote.known, ask{wants: wants}, f.left)
+	got, err := f.remote.server.fetch(ctx, f.remote.known, ask{wants: wants, bare: bare}, f.left)
 	if err == nil {
 		err = f.keep(got, wants)
 	}

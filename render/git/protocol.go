@@ -38,13 +38,18 @@ type server interface {
 type ask struct {
 	wants []plumbing.Hash
 	// depth says that commits are wanted, with so many generations of commits
-	// (1: no ancestors) and all their trees and files. With 0 files are wanted
-	// and nothing else.
+	// (1: no ancestors) and all their trees and files. With 0 files and
+	// directories are wanted, with all that is below these.
 	depth int
-	// bare leaves out the files of the commits, if the server can do that.
+	// bare leaves out the files below what is wanted, if the server can do that.
 	bare bool
+	// all leaves out nothing, whatever the server can do.
+	all bool
 	// log leaves out everything but the commits, if the server can do that.
 	log bool
+	// levels leaves out the directories of a bare commit below so many levels,
+	// the first of which is its root; with 0 none.
+	levels int
 }
 
 // objects gives the content of what was fetched. It is safe for concurrent use.
@@ -156,16 +161,7 @@ func request(known *advert, a ask, limits Limits) (*packp.UploadPackRequest, []b
 		if err := req.Capabilities.Set(capability.Filter); err != nil {
 			return nil, nil, err
 		}
-		// Files that are wanted by hash come whatever the filter says; git asks
-		// for them like this.
-		req.Filter = packp.FilterBlobNone()
-		if a.depth > 0 && !a.bare {
-			// The filter leaves out files of that length and above.
-			req.Filter = packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
-		}
-		if a.log {
-			req.Filter = packp.FilterTreeDepth(0)
-		}
+		req.Filter = filter(a, limits)
 	}
 	req.Wants, req.Depth = a.wants, packp.DepthCommits(a.depth)
 	if err := req.Validate(); err != nil {
@@ -179,6 +175,26 @@ func request(known *advert, a ask, limits Limits) (*packp.UploadPackRequest, []b
 		return nil, nil, err
 	}
 	return req, message.Bytes(), nil
+}
+
+// filter says what the server is to leave out; with "" nothing. What is wanted by
+// its own hash comes whatever the filter says.
+func filter(a ask, limits Limits) packp.Filter {
+	switch {
+	case a.all:
+		return ""
+	case a.log:
+		return packp.FilterTreeDepth(0)
+	case a.levels > 0:
+		// Of the levels alone the server would send the files too.
+		return packp.FilterCombine(packp.FilterTreeDepth(uint64(a.levels)), packp.FilterBlobNone())
+	case a.bare:
+		return packp.FilterBlobNone()
+	case a.depth > 0:
+		// It leaves out files of that length and above.
+		return packp.FilterBlobLimit(uint64(limits.FileBytes)+1, packp.BlobLimitPrefixNone) //nolint:gosec // A limit is above 0.
+	}
+	return ""
 }
 
 // receive reads the answer to a request: the pack. It stops reading as soon as
@@ -200,7 +216,7 @@ func receive(ctx context.Context, stream io.Reader, req *packp.UploadPackRequest
 	if err != nil {
 		return nil, answerError(wire, err)
 	}
-	p, err := openPack(ctx, raw, left, req.Filter != "" && req.Filter != packp.FilterBlobNone())
+	p, err := openPack(ctx, raw, left, strings.HasPrefix(string(req.Filter), "blob:limit="))
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@
 // into memory. It is the only user of go-git.
 //
 // A Remote asks for the refs once in its life, for each commit once, and for
-// each file once. It takes exactly that commit, and of its files what is read
-// where the server allows it: no history, no work tree, no temporary file. It
+// each file once. It takes exactly that commit, and of its directories and files
+// what is read where the server allows it: no history, no work tree, no temporary file. It
 // runs no program and reads no git configuration, no ~/.ssh, no .netrc and no
 // environment; whatever it may use is in its Options.
 //
@@ -76,6 +76,9 @@ type Remote struct {
 	turn    chan struct{}
 	known   *advert
 	fetched map[string]source.Revision
+
+	// expected says what of commits will be read.
+	expected expected
 }
 
 // NewRemote checks the options; it reaches for nothing yet.
@@ -162,8 +165,9 @@ func (r *Remote) resolve(ctx context.Context, ref Ref) (source.Revision, error) 
 // Time. A commit is fetched once, however often it is asked for.
 //
 // Where the server can leave files out and give them by hash, only the commit
-// and its directories come now, and the Tree is a partial one: its files come
-// when they are read. An error of such a read is one of those of Fetch.
+// and its directories come now, those on the way to the expected paths if any are,
+// and the Tree is a partial one: the rest comes when it is read. An error of such
+// a read is one of those of Fetch.
 // Otherwise, and with submodules, all files come now; Cost says why.
 func (r *Remote) Fetch(ctx context.Context, rev source.Revision) (source.Revision, error) {
 	got, err := r.fetch(ctx, rev)
@@ -256,7 +260,7 @@ func (r *Remote) fetchTree(ctx context.Context, rev source.Revision, took *Fetch
 		if !isRefused(err) {
 			return got, err
 		}
-		took.Whole = "the server refuses to leave files out: " + err.Error()
+		took.Whole, took.Broad = "the server refuses to leave files out: "+err.Error(), ""
 	}
 	from, err := r.fetchObjects(ctx, rev, left)
 	if err != nil {
@@ -315,7 +319,13 @@ func (r *Remote) fetchObjects(ctx context.Context, rev source.Revision, left *bu
 			return nil, err
 		}
 	}
-	from, err := r.server.fetch(ctx, r.known, ask{wants: []plumbing.Hash{wanted(r.known, commit)}, depth: 1}, left)
+	a := ask{wants: []plumbing.Hash{wanted(r.known, commit)}, depth: 1}
+	from, err := r.server.fetch(ctx, r.known, a, left)
+	if errors.Is(err, ErrCommitRefused) && r.known != nil && r.known.supports(capability.Filter) {
+		// It may be the filter that it refuses, although it announces filters.
+		a.all = true
+		from, err = r.server.fetch(ctx, r.known, a, left)
+	}
 	if !errors.Is(err, ErrCommitRefused) {
 		return from, err
 	}

@@ -57,6 +57,11 @@ type lister struct {
 	// unseen says that files are not looked at: they may come later, or each
 	// look costs time.
 	unseen bool
+	// gaps says that directories which did not come are left as they are: they
+	// may come later.
+	gaps bool
+	// listed counts entries that were listed before.
+	listed int64
 	// submodules counts those that were followed.
 	submodules int
 }
@@ -92,6 +97,9 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 		}
 		dir := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
+		if l.gaps && dir.hash != root && !from.has(dir.hash) {
+			continue
+		}
 		tree, ok := trees[dir.hash]
 		if !ok {
 			var err error
@@ -128,7 +136,7 @@ func (l *lister) list(ctx context.Context, from objects, root plumbing.Hash, pre
 					return nil, fmt.Errorf("%s: %w", printable(path, maxSaid), explainLacking(err))
 				}
 			}
-			if l.entries = append(l.entries, entry); int64(len(l.entries)) > l.limits.Objects {
+			if l.entries = append(l.entries, entry); l.listed+int64(len(l.entries)) > l.limits.Objects {
 				return nil, &LimitError{What: "tree", Limit: l.limits.Objects, Unit: "files and directories"}
 			}
 		}

@@ -52,7 +52,7 @@ func (s *shelf) Has(e source.Entry) bool {
 	return s.here[e.Hash]
 }
 
-func (s *shelf) Bring(ctx context.Context, files []source.Entry) error {
+func (s *shelf) Bring(ctx context.Context, files []source.Entry, _ bool) error {
 	if s.wait != nil {
 		select {
 		case <-s.wait:
@@ -80,6 +80,10 @@ func (s *shelf) Read(e source.Entry) ([]byte, error) {
 		return []byte(s.files[e.Path+"@"]), nil
 	}
 	return []byte(s.files[e.Path]), nil
+}
+
+func (s *shelf) List(_ context.Context, dir source.Entry) ([]source.Entry, error) {
+	return nil, errors.New(dir.Path + " was there from the beginning")
 }
 
 func monorepo() sourcetest.Files {

@@ -240,15 +240,15 @@ func (t *Tree) answer(about byte, name string) string {
 // Outline gives fewer reads that tell no less: whatever lies in one of the
 // directories is told by the one hash that git has for all that is below it, so
 // that equal answers to the outline mean equal answers to everything; unequal ones
-// mean nothing. A directory from which links may lead elsewhere stays as it is.
+// mean nothing. A directory from which links may lead elsewhere stays as it is, and
+// so does one that is not known in full.
 func (t *Tree) Outline(reads []Entry, directories ...string) []Entry {
 	var outline []Entry
 	rest := reads
 	for _, dir := range directories {
 		dir = path.Clean(dir)
 		hash := t.answer(askTree, dir)
-		linked := slices.ContainsFunc(t.links, func(link Entry) bool { return below(link.Path, dir) })
-		if linked || !strings.HasPrefix(hash, treePrefix) {
+		if !t.names.isPlain(dir) || !strings.HasPrefix(hash, treePrefix) {
 			continue
 		}
 		outline = append(outline, Entry{Path: dir, Hash: hash})

@@ -38,11 +38,11 @@ func (e Entry) Name() string { return path.Base(e.Path) }
 // Tree holds the files of one revision. It is safe for concurrent use when the
 // read function it was made with is.
 type Tree struct {
-	entries  map[string]Entry
-	children map[string][]Entry
-	links    []Entry
-	read     func(Entry) ([]byte, error)
-	// partial brings contents that are not there; nil when all are.
+	names *names
+	read  func(Entry) ([]byte, error)
+	// open makes known what is in a directory that is closed; nil when none is.
+	open func(Entry) error
+	// partial brings what is not there; nil when all is.
 	partial *partial
 }
 
@@ -64,56 +64,42 @@ const maxLinks = 40
 // out; those that are given carry their hash. The read function gives the
 // content of a file or the target of a link.
 func NewTree(entries []Entry, read func(Entry) ([]byte, error)) *Tree {
-	t := &Tree{entries: make(map[string]Entry, len(entries)), children: map[string][]Entry{}, read: read}
-	t.entries["."] = Entry{Path: ".", Mode: Directory}
-	for _, e := range entries {
-		t.entries[e.Path] = e
-		if e.Mode == Symlink {
-			t.links = append(t.links, e)
-		}
-	}
-	for _, e := range entries {
-		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
-			if _, ok := t.entries[dir]; !ok {
-				t.entries[dir] = Entry{Path: dir, Mode: Directory}
-			}
-		}
-	}
-	for p, e := range t.entries {
-		if p != "." {
-			t.children[path.Dir(p)] = append(t.children[path.Dir(p)], e)
-		}
-	}
-	for _, list := range t.children {
-		slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
-	}
-	return t
+	return &Tree{names: newNames(entries), read: read}
 }
 
 // Resolve follows the symbolic links in a path and gives the entry it ends at.
 // A path that is not there is fs.ErrNotExist; see the Err variables for the
 // other cases. The error names the path that was asked for.
 func (t *Tree) Resolve(name string) (Entry, error) {
-	e, err := t.follow(name, t.read)
+	e, err := t.names.follow(name, t.read, t.open)
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return e, nil
 }
 
-// follow walks a path; the function gives the targets of links.
-func (t *Tree) follow(name string, read func(Entry) ([]byte, error)) (Entry, error) {
+// follow walks a path; the functions give the targets of links, and open
+// directories that are closed. What is in one that cannot be opened is not known,
+// so its error is no word about what is there.
+func (n *names) follow(name string, read func(Entry) ([]byte, error), open func(Entry) error) (Entry, error) {
 	rest, at, links := clean(name), ".", 0
 	for {
 		if rest == ".." || strings.HasPrefix(rest, "../") {
 			return Entry{}, ErrOutside
 		}
 		if rest == "." {
-			return t.entries[at], nil
+			e, _ := n.entry(at)
+			return e, nil
+		}
+		if n.isClosed(at) {
+			dir, _ := n.entry(at)
+			if err := open(dir); err != nil {
+				return Entry{}, err
+			}
 		}
 		first, remaining, _ := strings.Cut(rest, "/")
 		next := path.Join(at, first)
-		e, ok := t.entries[next]
+		e, ok := n.entry(next)
 		if !ok {
 			return Entry{}, fs.ErrNotExist
 		}
@@ -189,5 +175,10 @@ func (t *Tree) ReadDir(name string) ([]Entry, error) {
 	if e.Mode != Directory {
 		return nil, fmt.Errorf("%s: is not a directory", name)
 	}
-	return slices.Clone(t.children[e.Path]), nil
+	if t.names.isClosed(e.Path) {
+		if err := t.open(e); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return slices.Clone(t.names.in(e.Path)), nil
 }

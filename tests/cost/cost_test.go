@@ -118,9 +118,14 @@ func TestOneOfFiftyApps(t *testing.T) {
 			}
 			// As the git server counts, without the framing of HTTP.
 			trees := l.treeBytes(t)
-			if most := trees + 3*int64(len(own)); fetch.Way != "partial" || got.git > most {
-				t.Errorf("fetched %d bytes by %+v, want at most %d: the trees' %d and three times the app's own %d", got.git, fetch, most, trees, len(own))
+			if most := trees/2 + 3*int64(len(own)); fetch.Way != "partial" || fetch.Note != "" || got.git > most {
+				t.Errorf("fetched %d bytes by %+v, want at most %d: half the trees' %d and three times the app's own %d", got.git, fetch, most, trees, len(own))
 			}
+			// The look-up, the trees on the way to the apps, and what is in the one that changed.
+			if got.Cost.GitRequests != 3 {
+				t.Errorf("%d requests to the git server, want 3", got.Cost.GitRequests)
+			}
+			t.Logf("fetched %d bytes in %d requests; all trees are %d, the app's own file %d", got.git, got.Cost.GitRequests, trees, len(own))
 			if whole := int64(count * 8 * 4000); first.git > whole/2 {
 				t.Errorf("the first run fetched %d bytes of a repository of more than %d, of which it read a small part", first.git, whole)
 			}

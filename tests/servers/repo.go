@@ -195,6 +195,8 @@ type Serving struct {
 	AnySHA1 bool
 	// Filter lets them leave objects out (partial clone).
 	Filter bool
+	// Config is what else git's configuration says, "uploadpackfilter.tree.maxDepth=1".
+	Config []string
 }
 
 // Publish makes dir a bare copy of the repository, branches and tags included, or brings it up to date. The folder is
@@ -209,6 +211,10 @@ func (r *Repo) Publish(ctx context.Context, dir string, serving Serving) error {
 		{"--git-dir=" + dir, "config", "uploadpack.allowAnySHA1InWant", fmt.Sprint(serving.AnySHA1)},
 		{"--git-dir=" + dir, "config", "uploadpack.allowFilter", fmt.Sprint(serving.Filter)},
 		{"push", "--quiet", "--mirror", dir},
+	}
+	for _, setting := range serving.Config {
+		name, value, _ := strings.Cut(setting, "=")
+		steps = append(steps, []string{"--git-dir=" + dir, "config", name, value})
 	}
 	for _, args := range steps {
 		if _, err := r.Git(ctx, args...); err != nil {

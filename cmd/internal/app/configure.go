@@ -21,6 +21,7 @@ func (s *Session) Configure(ctx context.Context, last *reconcile.Committed) (rec
 		return reconcile.Config{}, s.fault(classify(err))
 	}
 	attempt.config = c
+	attempt.expect()
 	seal, err := sealTo(c.History)
 	if err != nil {
 		return reconcile.Config{}, s.fault(classify(err))
@@ -130,6 +131,7 @@ func (a *attempt) committedFile(ctx context.Context, last *reconcile.Committed) 
 	if last != nil && last.Repo == file.Repo && last.Commit == file.Commit && last.Path == file.Path {
 		return last, nil
 	}
+	a.expectLike(last)
 	if revision, err = remote.Fetch(ctx, revision); err != nil {
 		return nil, err
 	}
@@ -138,4 +140,19 @@ func (a *attempt) committedFile(ctx context.Context, last *reconcile.Committed) 
 		return nil, fmt.Errorf("read configuration at %.10s of %s: %w", file.Commit, file.Repo, err)
 	}
 	return file, nil
+}
+
+// expectLike expects that what the last configuration read of the repositories is
+// what will be read of them again: that of the commit is in the commit.
+func (a *attempt) expectLike(last *reconcile.Committed) {
+	if last == nil || last.Path != a.session.settings.Config {
+		return
+	}
+	c, err := config.Parse(last.Path, last.Text, config.Trust{Committed: true, Namespace: a.session.ownNamespace()})
+	if err != nil {
+		return
+	}
+	a.config = c // until the newer one was read
+	a.expect()
+	a.flagRemote().expect(last.Path)
 }

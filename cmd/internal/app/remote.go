@@ -21,13 +21,29 @@ type remote struct {
 	mu     sync.Mutex
 	opened *git.Remote
 	err    error
+	// paths are what is expected to be read, told to the repository when it is
+	// opened.
+	paths []string
+}
+
+// expect says which paths will be read.
+func (r *remote) expect(paths ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened != nil {
+		r.opened.Expect(paths...)
+		return
+	}
+	r.paths = append(r.paths, paths...)
 }
 
 func (r *remote) get(ctx context.Context) (*git.Remote, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.opened == nil && r.err == nil {
-		r.opened, r.err = r.open(ctx)
+		if r.opened, r.err = r.open(ctx); r.err == nil {
+			r.opened.Expect(r.paths...)
+		}
 	}
 	return r.opened, r.err
 }
@@ -51,9 +67,9 @@ func (r *remote) cost() reconcile.GitCost {
 	spent := r.opened.Cost()
 	cost := reconcile.GitCost{Requests: spent.Requests, Bytes: spent.Bytes}
 	for _, f := range spent.Fetches {
-		fetch := state.Fetch{Repo: r.opened.URL(), Commit: f.Commit, Way: state.FetchPartial, Note: f.Whole, Requests: f.Requests, Bytes: f.Bytes}
+		fetch := state.Fetch{Repo: r.opened.URL(), Commit: f.Commit, Way: state.FetchPartial, Note: f.Broad, Requests: f.Requests, Bytes: f.Bytes}
 		if f.Whole != "" {
-			fetch.Way = state.FetchWhole
+			fetch.Way, fetch.Note = state.FetchWhole, f.Whole
 		}
 		cost.Fetches = append(cost.Fetches, fetch)
 	}

@@ -74,6 +74,9 @@ func (s *Session) renderOne(ctx context.Context, a reconcile.App) (reconcile.Ren
 	if err != nil {
 		return reconcile.Rendered{}, err
 	}
+	if revision.Tree != nil {
+		revision.Tree.Expect(a.Paths...)
+	}
 	rendered, err := a.Renderer.Render(ctx, revision, reconcile.Server{Version: s.settings.KubeVersion})
 	if !errors.Is(err, helm.ErrNoCapabilities) {
 		return rendered, err

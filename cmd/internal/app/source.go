@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,16 @@ func (a *attempt) sourceOf(wants config.App) appSource {
 	}
 	src.remote = a.remoteOf(repository)
 	return src
+}
+
+// expect tells the repositories what the apps of the attempt's configuration will
+// read of them.
+func (a *attempt) expect() {
+	for _, wants := range a.config.Apps {
+		if src := a.sourceOf(wants); src.remote != nil && !wants.IsAbsent() {
+			src.remote.expect(cmp.Or(wants.Source.Path, "."))
+		}
+	}
 }
 
 // repositoryOf gives the repository that an app names, by its name or its URL.

@@ -69,7 +69,7 @@ func (p *partial) Has(e source.Entry) bool {
 }
 
 // Bring brings one after the other.
-func (p *partial) Bring(_ context.Context, files []source.Entry) error {
+func (p *partial) Bring(_ context.Context, files []source.Entry, _ bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
@@ -83,6 +83,11 @@ func (p *partial) Bring(_ context.Context, files []source.Entry) error {
 
 // Read gives what came.
 func (p *partial) Read(e source.Entry) ([]byte, error) { return p.files.content(e) }
+
+// List is not asked for: all directories are there.
+func (p *partial) List(_ context.Context, dir source.Entry) ([]source.Entry, error) {
+	return nil, fmt.Errorf("%s is no directory that comes later", dir.Path)
+}
 
 func hash(content string) string {
 	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content)) //nolint:gosec // as above
