@@ -61,7 +61,7 @@ func sampleRecord() state.Record {
 			Counts:   state.Counts{Created: 1, Changed: 2, Pruned: 3, Adopted: 4, Unchanged: 5, Drifted: 6, Failed: 7, Deferred: 8, Kept: 9},
 			Changes:  []state.Change{{ID: web, Action: "apply", Reason: "changed", Outcome: "failed", Message: "timed out"}},
 			Refusals: []state.Refusal{{Reason: "budget", Message: "prunes 40 of 50", PlanHash: sum([]byte("plan"))}},
-			Warnings: []string{"status was dropped"},
+			Warnings: []string{"status was dropped"}, Contested: []state.Contest{contest},
 		}},
 		Warnings: []string{"no permission for the witness"},
 		Folded:   &state.Folded{Runs: 59, First: tide.Add(-time.Hour), Last: tide.Add(-time.Minute)},
@@ -73,6 +73,8 @@ func sampleRecord() state.Record {
 		},
 	}
 }
+
+var contest = state.Contest{ID: web, Runs: 3, Managers: []string{"tidemark", "kubectl"}}
 
 func sampleHead(record []byte) state.Head {
 	kept := state.Kept{Digest: sum([]byte("set"))[:32], Set: *ref("set-web"), Rest: *ref("kept-web"), Sealed: sum([]byte("read"))[:32]}
@@ -95,6 +97,7 @@ func sampleHead(record []byte) state.Head {
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
 			Proposal:   &state.Proposal{PlanHash: sum([]byte("plan")), Plan: *ref("proposal-web"), Looked: "c0ffee", Since: tide},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},
+			Contests:   []state.Contest{contest},
 		}},
 		Audit: state.Audit{
 			Seq: 41, Hash: sum(record), Inline: record, Verdict: state.Partial, Finished: tide,
