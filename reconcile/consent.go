@@ -21,28 +21,37 @@ type Chronicler interface {
 // trailer is how a commit's message approves a plan.
 var trailer = regexp.MustCompile(`(?mi)^Tidemark-Approve:[ \t]*([0-9a-f]{8,64})[ \t]*$`)
 
-// hear looks for commits that approve a plan of an app which wants approval: those
-// that the wanted revision brings. It asks the repository once for each commit.
+// hearCommits learns which commits the wanted revisions bring: those that approve
+// a plan of an app which wants approval, and those that a plan tells of. It asks
+// the repository once for each commit.
 func (r *runner) hearCommits(ctx context.Context, apps []*app) {
+	type span struct{ repo, from, to string }
+	asked := map[span]*source.Log{}
 	for _, a := range apps {
 		chronicler, able := a.Source.(Chronicler)
-		if !able || !a.Rules.RequireApproval || a.err != nil || a.untouched || a.revision.Commit == "" {
+		if !able || !r.job.Commits && !a.Rules.RequireApproval || a.err != nil || a.untouched || a.revision.Commit == "" {
 			continue
 		}
 		before := ""
 		if a.prior.Revision != nil {
 			before = a.prior.Revision.Commit
 		}
-		if before == a.revision.Commit || a.prior.Proposal != nil && a.prior.Proposal.Looked == a.revision.Commit {
+		heard := !a.Rules.RequireApproval || a.prior.Proposal != nil && a.prior.Proposal.Looked == a.revision.Commit
+		if before == a.revision.Commit || heard && !r.job.Commits {
 			continue
 		}
-		log, err := chronicler.Log(ctx, before, a.revision)
-		if err != nil {
-			r.warn(fmt.Sprintf("%s: no commit could be asked for an approval: %s", a.Name, err))
-			continue
+		at := span{a.revision.Repo, before, a.revision.Commit}
+		if _, known := asked[at]; !known {
+			log, err := chronicler.Log(ctx, before, a.revision)
+			if asked[at] = &log; err != nil {
+				asked[at] = nil
+				r.warn(fmt.Sprintf("%s: it is not known which commits come: %s", a.Name, err))
+			}
 		}
-		a.looked = a.revision.Commit
-		a.consents = consents(log)
+		if a.log = asked[at]; a.log != nil && a.Rules.RequireApproval {
+			a.looked = a.revision.Commit
+			a.consents = consents(*a.log)
+		}
 	}
 }
 

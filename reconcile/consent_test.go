@@ -153,3 +153,42 @@ func TestTwoRunsOneApproval(t *testing.T) {
 		t.Errorf("%d runs carried the approved plan out, want 1", approved)
 	}
 }
+
+// A rollback is a person's word, and waits for no other; what comes while the app
+// is pinned waits for one, and the pin stays what was approved is about.
+func TestApprovalAndRollback(t *testing.T) {
+	t.Parallel()
+	app, w := approving(t)
+	approved := func(value string) {
+		t.Helper()
+		app.configMap("one", value)
+		w.approve(w.run(w.keeping(nil), 0).Record.Apps[0].PlanHash)
+		if w.run(w.keeping(nil), 0); app.get(t, "one") != value {
+			t.Fatalf("approved: the ConfigMap holds %q, want %q", app.get(t, "one"), value)
+		}
+	}
+	approved("1")
+	approved("2")
+	app.configMap("one", "3")
+	waiting := w.run(w.keeping(nil), 0).Record.Apps[0].PlanHash
+	w.approve(waiting)
+
+	got := w.rollback(reconcile.Rollback{App: "app"}, 0).Record.Apps[0]
+	if got.Verdict != state.Changed || app.get(t, "one") != "1" || w.head().Apps["app"].Pin == nil {
+		t.Fatalf("rolled back: %s %s, the ConfigMap holds %q, want 1 and a pin", got.Verdict, got.Message, app.get(t, "one"))
+	}
+	// What was approved before was for a plan on what was live then.
+	if text := strings.Join(got.Warnings, " "); !strings.Contains(text, waiting+": meant is stale") || w.head().Apps["app"].Approval != nil {
+		t.Errorf("the warnings are %q and the head holds %+v, want the approval stale and gone", text, w.head().Apps["app"].Approval)
+	}
+
+	app.byHand(t, "one")
+	drifted := w.run(w.keeping(nil), 0).Record.Apps[0]
+	if drifted.Verdict != state.Waiting || app.get(t, "one") != "by hand" {
+		t.Errorf("drift of a pinned app: %s, want it to wait", drifted.Verdict)
+	}
+	w.approve(drifted.PlanHash)
+	if got := w.run(w.keeping(nil), 0).Record.Apps[0]; got.Verdict != state.Changed || got.Approved == nil || app.get(t, "one") != "1" || w.head().Apps["app"].Pin == nil {
+		t.Errorf("approved: %s, the ConfigMap holds %q, want the kept set again, and the pin", got.Verdict, app.get(t, "one"))
+	}
+}

@@ -38,6 +38,7 @@ func (r *runner) decide(l *ledger, apps []*app) {
 	}
 	contest(apps)
 	r.depend(l, apps, all)
+	r.exactly(l, apps)
 	r.checkConfirmed(apps)
 }
 
@@ -114,11 +115,15 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 	if a.prior.Approval != nil {
 		approved[a.prior.Approval.PlanHash] = true
 	}
+	rules := a.Rules
+	if back := r.job.Rollback; back != nil && back.App == a.Name {
+		rules.RequireApproval = false // that somebody goes back, and why, is the approval
+	}
 	return plan.Input{
 		App: a.Name, Ledger: l.label, Inputs: a.content(),
 		AsIs: a.asIs, SameInputs: a.sameInputs(),
 		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
-		Owned: a.owned, Live: a.live, Rules: a.Rules, NewCluster: a.prior.NewCluster,
+		Owned: a.owned, Live: a.live, Rules: rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,
 	}
 }

@@ -43,6 +43,14 @@ type Job struct {
 	// asks for approval (sync --confirm), and why.
 	Approve []string
 	Reason  string
+	// Exactly is a saved plan: the run carries out that, or nothing. nil is any.
+	Exactly *Saved
+	// Keep puts the plans of a run that is PlanOnly into the ledger, and Commits
+	// tells in Report.Saved which commits they bring.
+	Keep, Commits bool
+	// Offline: Cluster is a Remembered one, about which nothing is certain but what
+	// the ledger holds.
+	Offline bool
 
 	// LockTimeout bounds the wait for another run's lease; 0 waits until that run
 	// shows life or is proven dead.

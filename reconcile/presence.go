@@ -148,6 +148,9 @@ type namespaces struct {
 // findNamespaces asks for every namespace in which an object is missing.
 func (r *runner) findNamespaces(ctx context.Context, inspectors []*inspector) namespaces {
 	n := namespaces{absent: map[string]bool{}, unknown: map[string]error{}}
+	if r.job.Offline {
+		return n // a ledger does not know what else there is
+	}
 	names := map[string]bool{}
 	for _, i := range inspectors {
 		for at := range i.missing {

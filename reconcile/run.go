@@ -28,6 +28,10 @@ type Report struct {
 	// Plans are the plans of all apps that could be planned, in the order of the
 	// configuration.
 	Plans []plan.Plan
+	// Saved is the same, to be kept; Kept is where it is in the ledger, nil when
+	// nobody asked for that or it could not be put there.
+	Saved Saved
+	Kept  *state.Ref
 }
 
 // Run does one run of a ledger. The error says why the run as a whole could not
@@ -35,6 +39,9 @@ type Report struct {
 // whose record is complete in either case.
 func Run(ctx context.Context, job Job) (Report, error) {
 	r := start(job)
+	if job.Offline {
+		r.warn("planned offline, against what was applied last: what the cluster made of it, drift, owners, and the values of Secrets are not known")
+	}
 	err := r.once(ctx)
 	for range state.Restarts {
 		if !errors.Is(err, state.ErrRestart) {

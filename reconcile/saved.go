@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +25,11 @@ type Saved struct {
 	Lineage string    `json:"lineage,omitempty"`
 	Tool    string    `json:"tool"`
 	Made    time.Time `json:"made"`
-	// Offline: the cluster was not looked at.
-	Offline  bool       `json:"offline,omitempty"`
+	// Offline: the cluster was not looked at, so that the plan can be shown and not
+	// carried out.
+	Offline bool `json:"offline,omitempty"`
+	// Only are the apps that were selected; empty are all.
+	Only     []string   `json:"only,omitempty"`
 	Apps     []SavedApp `json:"apps"`
 	Warnings []string   `json:"warnings,omitempty"`
 }
@@ -76,26 +80,73 @@ func DecodeSaved(data []byte) (Saved, error) {
 	return s, nil
 }
 
-// Hashes gives the plans that change anything, by app.
+// Hashes gives the hashes of the plans that would write anything, by app.
 func (s Saved) Hashes() map[string]string {
 	hashes := map[string]string{}
 	for _, a := range s.Apps {
-		if a.Plan != nil {
+		if a.Plan != nil && a.Plan.Acts() {
 			hashes[a.Name] = a.Plan.Hash
 		}
 	}
 	return hashes
 }
 
+// saved gives the plans of the run as they are kept.
+func (r *runner) saved(l *ledger, apps []*app) Saved {
+	saved := r.saving()
+	saved.Warnings = r.report.Record.Warnings
+	if l.head.Seq > 0 {
+		saved.Lineage = l.head.Lineage
+	}
+	for _, a := range apps {
+		saved.Apps = append(saved.Apps, r.savedApp(a))
+	}
+	return saved
+}
+
+// savePlans gives the plans to the report and, when asked to, to the ledger. That
+// they are not there keeps nobody from using them.
+func (r *runner) savePlans(ctx context.Context, l *ledger, apps []*app) {
+	if r.job.Mode != PlanOnly {
+		return
+	}
+	r.report.Saved = r.saved(l, apps)
+	if !r.job.Keep || ctx.Err() != nil {
+		return
+	}
+	data, err := r.report.Saved.Encode()
+	if err == nil {
+		var ref state.Ref
+		if ref, err = r.job.Ledger.Put(ctx, "plan", r.redact(data)); err == nil {
+			r.report.Kept = &ref
+			return
+		}
+	}
+	r.report.Record.Warnings = append(r.report.Record.Warnings, "the plan could not be put into the ledger: "+err.Error())
+}
+
 // save gives the plan of one app as it is kept.
 func (r *runner) save(a *app) Saved {
-	saved := Saved{Tool: r.job.Tool, Made: r.began.UTC()}
-	if entry, _ := a.record(r.job.Mode); a.planned {
+	saved := r.saving()
+	saved.Apps = []SavedApp{r.savedApp(a)}
+	return saved
+}
+
+func (r *runner) saving() Saved {
+	return Saved{Format: SavedFormat, Tool: r.job.Tool, Made: r.began.UTC(), Offline: r.job.Offline, Only: r.job.Only, Apps: []SavedApp{}}
+}
+
+func (r *runner) savedApp(a *app) SavedApp {
+	entry, _ := a.record(r.job.Mode)
+	saved := SavedApp{
+		Name: a.Name, Verdict: entry.Verdict, Message: entry.Message, From: entry.From,
+		Revision: entry.Revision, Chart: entry.Chart, Log: a.log,
+	}
+	if a.planned {
 		one := a.plan
-		saved.Apps = []SavedApp{{
-			Name: a.Name, Verdict: entry.Verdict, Message: entry.Message, From: entry.From,
-			Revision: entry.Revision, Chart: entry.Chart, Log: a.log, Plan: &one,
-		}}
+		saved.Plan = &one
+	} else {
+		saved.Unchanged = entry.Counts.Unchanged
 	}
 	return saved
 }

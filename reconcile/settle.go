@@ -58,6 +58,7 @@ func (r *runner) settle(ctx context.Context, l *ledger, apps []*app, cause error
 	}
 	r.report.Plans = plansOf(apps)
 	r.report.Record = r.redacted(r.record(l, apps, cause))
+	r.savePlans(ctx, l, apps)
 	if errors.Is(cause, state.ErrRestart) {
 		return cause
 	}

@@ -44,7 +44,7 @@ func (f *fleetFlags) add(cmd *cobra.Command) {
 
 // ofOneLedger are the flags that make no sense for many ledgers; git-… are too.
 var ofOneLedger = []string{ //nolint:gochecknoglobals // a table
-	"config", "state", "app", "repo", "ref", "path", "namespace", "confirm", "reason",
+	"config", "state", "app", "repo", "ref", "path", "namespace", "confirm", "reason", "plan", "out",
 }
 
 // isGiven says whether a fleet is meant, and refuses flags that do not go with
@@ -170,6 +170,9 @@ func (c *cli) syncFleet(ctx context.Context, f fleetFlags, output string) error 
 }
 
 func (c *cli) planFleet(ctx context.Context, f fleetFlags, output string, detailed bool) error {
+	if output == "markdown" {
+		return &app.UsageError{Message: "-o markdown shows the plan of one ledger", Hint: "leave --fleet out, or take -o json"}
+	}
 	var acts atomic.Bool
 	end, err := c.eachLedger(ctx, f, reconcile.PlanOnly, func(one *cli, width int, report reconcile.Report) error {
 		if changes(report.Plans) {

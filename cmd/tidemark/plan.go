@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -9,11 +11,12 @@ import (
 	"tidemark.dev/tidemark/cmd/internal/term"
 	"tidemark.dev/tidemark/reconcile"
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
 )
 
 func (c *cli) plan() *cobra.Command {
-	var output string
+	var output, out string
 	var detailed bool
 	var fleet fleetFlags
 	cmd := &cobra.Command{
@@ -22,7 +25,13 @@ func (c *cli) plan() *cobra.Command {
 		Long: `Plan does everything that sync does up to the first write, and shows it: objects
 to create (+), change (~), adopt (>) and prune (-), what is put off (?) or left
 alone (=), each with its reason and the fields that differ. Values of Secrets
-are never shown. Nothing is written, neither to the cluster nor to the state.
+are never shown. Nothing is written, neither to the cluster nor to the head of
+the state.
+
+With --out the plan is kept, in a file and in the ledger: tidemark sync --plan
+carries out exactly that, or nothing. With --offline no cluster is asked: what is
+wanted is compared with what was applied last, as the ledger has it. -o markdown
+is fit for a comment of a pull request, whose size it never exceeds.
 
 With --fleet it does so for each ledger that a file lists, or for a share of
 them; with -o json it prints one line for each.
@@ -32,7 +41,14 @@ them; with -o json it prints one line for each.
   tidemark plan --config tidemark.yaml --app web -o yaml
 
   # For a pull request: fail when something would change
-  tidemark plan --config tidemark.yaml --detailed-exitcode`,
+  tidemark plan --config tidemark.yaml --detailed-exitcode
+
+  # In CI, without a credential of the cluster
+  tidemark plan --config tidemark.yaml --offline -o markdown > comment.md
+
+  # What is agreed on is what is done
+  tidemark plan --config tidemark.yaml --out plan.json
+  tidemark sync --config tidemark.yaml --plan plan.json`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if many, err := fleet.isGiven(cmd); err != nil {
@@ -40,7 +56,10 @@ them; with -o json it prints one line for each.
 			} else if many {
 				return c.planFleet(cmd.Context(), fleet, output, detailed)
 			}
-			show := func(report reconcile.Report) error { return c.printPlan(report, output) }
+			c.settings.Keep, c.settings.Commits = out != "", true
+			show := func(report reconcile.Report) error {
+				return errors.Join(c.printPlan(report, output), c.keepPlan(report, out))
+			}
 			report, err := c.do(cmd.Context(), reconcile.PlanOnly, show)
 			if err != nil {
 				return err
@@ -56,8 +75,11 @@ them; with -o json it prints one line for each.
 	c.appFlags(cmd)
 	c.clusterFlags(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan holds changes")
+	cmd.Flags().StringVar(&out, "out", "", "keep the plan in this `file`, for tidemark sync --plan")
+	cmd.Flags().BoolVar(&c.settings.Offline, "offline", false, "ask no cluster: compare with what was applied last")
+	cmd.Flags().StringVar(&c.settings.KubeVersion, "kube-version", "", "`version` of Kubernetes that Helm charts see with --offline")
 	fleet.add(cmd)
-	outputFlag(cmd, &output, "text", "json", "yaml")
+	outputFlag(cmd, &output, "text", "json", "yaml", "markdown")
 	return cmd
 }
 
@@ -76,10 +98,12 @@ type planned struct {
 	// way of a plan. It is not kept anywhere.
 	Record state.Record `json:"record"`
 	Plans  []plan.Plan  `json:"plans"`
+	// Commits are those that an app's plan brings, by app.
+	Commits map[string]*source.Log `json:"commits,omitempty"`
 }
 
 func plannedOf(report reconcile.Report) planned {
-	value := planned{Record: report.Record, Plans: report.Plans}
+	value := planned{Record: report.Record, Plans: report.Plans, Commits: commitsOf(report.Saved)}
 	if value.Plans == nil {
 		value.Plans = []plan.Plan{}
 	}
@@ -98,7 +122,12 @@ func (c *cli) printPlan(report reconcile.Report, output string) error {
 		}
 		_, err = c.stdout().Write(data)
 		return err
+	case "markdown":
+		_, err := io.WriteString(c.stdout(), term.Markdown(report.Saved, c.ledgerFlags()))
+		return err
 	}
-	_, err := fmt.Fprint(c.stdout(), term.Plans(report.Record, report.Plans, c.style(0)))
+	style := c.style(0)
+	style.Logs = commitsOf(report.Saved)
+	_, err := fmt.Fprint(c.stdout(), term.Plans(report.Record, report.Plans, style))
 	return err
 }

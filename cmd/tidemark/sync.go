@@ -22,6 +22,10 @@ const syncExample = `  # One app, from flags
   # Approve what a guard held back, and carry it out
   tidemark sync --confirm 3f0c9a51 --reason 'the old queue is retired'
 
+  # Exactly a plan that was kept
+  tidemark plan --out plan.json
+  tidemark sync --plan plan.json
+
   # The record of the run for a program
   tidemark sync -o json | jq .verdict
 
@@ -30,7 +34,7 @@ const syncExample = `  # One app, from flags
   tidemark sync --fleet fleet.yaml --shard 1/3`
 
 func (c *cli) sync() *cobra.Command {
-	var output string
+	var output, planFile string
 	var fleet fleetFlags
 	cmd := &cobra.Command{
 		Use:   "sync",
@@ -51,6 +55,9 @@ them; with -o json it prints one line for each: {"ledger": NAME, "record": …}.
 				return err
 			} else if many {
 				return c.syncFleet(cmd.Context(), fleet, output)
+			}
+			if err := c.readPlan(planFile); err != nil {
+				return err
 			}
 			if len(c.settings.Confirm) > 0 && c.settings.Reason == "" {
 				return &app.UsageError{Message: "--confirm wants a --reason: it stands in the record", Hint: "add --reason 'why this may happen'"}
@@ -78,7 +85,8 @@ them; with -o json it prints one line for each: {"ledger": NAME, "record": …}.
 	c.appFlags(cmd)
 	c.clusterFlags(cmd)
 	cmd.Flags().StringSliceVar(&c.settings.Confirm, "confirm", nil, "approve the plan with this `hash` (8 digits of it at least) and carry it out in one go (repeatable)")
-	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it; it stands in the record")
+	cmd.Flags().StringVar(&c.settings.Reason, "reason", "", "why --confirm approves it, or --plan; it stands in the record")
+	cmd.Flags().StringVar(&planFile, "plan", "", "carry out exactly the plan in this `file` (of tidemark plan --out), or nothing; with --reason it is approved, too")
 	fleet.add(cmd)
 	outputFlag(cmd, &output, "text", "json")
 	return cmd

@@ -30,6 +30,8 @@ const (
 	// RefusedImmutable: a field cannot be changed, and nobody opted in to replace
 	// the object.
 	RefusedImmutable = "immutable"
+	// RefusedStale: a saved plan was to be carried out, and this is another.
+	RefusedStale = "stale"
 	// RefusedNondeterministic: the chart renders differently each time.
 	RefusedNondeterministic = "nondeterministic"
 )

@@ -1,5 +1,10 @@
 package object
 
+import (
+	"iter"
+	"maps"
+)
+
 // builtinScopes says of each kind that Kubernetes brings with it whether its
 // objects live in a namespace. Made from the discovery documents of Kubernetes
 // 1.37.2, k8s.io/kubernetes/api/discovery/*.json, which hold every version of
@@ -95,3 +100,6 @@ func BuiltinScope(kind GroupKind) (namespaced, known bool) {
 	namespaced, known = builtinScopes[kind]
 	return namespaced, known
 }
+
+// BuiltinScopes gives every such kind, and whether its objects live in a namespace.
+func BuiltinScopes() iter.Seq2[GroupKind, bool] { return maps.All(builtinScopes) }

@@ -29,6 +29,13 @@ type Settings struct {
 	Timeout, LeaseTTL, LockWait time.Duration
 	Confirm                     []string
 	Reason                      string
+	// Offline plans against the ledger, Exactly is the saved plan to carry out, and
+	// Keep puts a plan into the ledger.
+	Offline bool
+	Exactly *reconcile.Saved
+	Keep    bool
+	// Commits tells in a plan which commits it brings.
+	Commits bool
 	// Rollback is what tidemark rollback asks for.
 	Rollback *reconcile.Rollback
 	// AgeIdentity is a file with the key to the Secrets of kept sets.

@@ -18,6 +18,9 @@ const serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 func (s *Session) Cluster(ctx context.Context) (*cluster.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.settings.Offline {
+		return nil, &UsageError{Message: "--offline asks no cluster, and something is to be read there", Hint: "name the credentials of repositories by a variable or a file, or leave --offline out"}
+	}
 	if s.cluster != nil {
 		return s.cluster, nil
 	}

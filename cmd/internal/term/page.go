@@ -3,6 +3,8 @@ package term
 import (
 	"fmt"
 	"strings"
+
+	"tidemark.dev/tidemark/render/source"
 )
 
 // Style says how results are shown. The zero Style is plain and shows all.
@@ -13,6 +15,8 @@ type Style struct {
 	// Flags go into commands that people are told to run, so that these find
 	// the same ledger: "--config tidemark.yaml".
 	Flags string
+	// Logs are the commits that plans bring, by app.
+	Logs map[string]*source.Log
 }
 
 // page gathers lines.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tidemark.dev/tidemark/reconcile/plan"
+	"tidemark.dev/tidemark/render/source"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -33,6 +34,7 @@ func Plans(record state.Record, plans []plan.Plan, style Style) string {
 		delete(byApp, app.Name)
 		app.Engine = cmp.Or(app.Engine, one.Engine)
 		p.title(app, "")
+		p.commits(style.Logs[app.Name])
 		p.plan(one)
 	}
 	for _, one := range plans {
@@ -54,6 +56,26 @@ func (p *page) title(app state.AppRecord, color string) {
 	}
 	p.line("%s  %s", p.Paint.as(bold, name), p.Paint.as(dim, wanted(app)+renderedBy(app)))
 }
+
+// commits lists what a plan brings, as far as a page has room.
+func (p *page) commits(log *source.Log) {
+	if log == nil {
+		return
+	}
+	for i, c := range log.Commits {
+		if i == commitsShown {
+			p.more(len(log.Commits) - i)
+			break
+		}
+		p.line("  %s %s %s", p.Paint.as(cyan, shortCommit(Escape(c.Hash))), Escape(shorten(c.Subject, 70)), p.Paint.as(dim, Escape("("+authorName(c.Author)+")")))
+	}
+	if log.Note != "" {
+		p.line("  %s", p.Paint.as(dim, Escape(log.Note)))
+	}
+}
+
+// commitsShown is how many commits a page lists.
+const commitsShown = 10
 
 // wanted says which revision and chart an app wants.
 func wanted(app state.AppRecord) string {
