@@ -73,6 +73,9 @@ func TestRealNode(t *testing.T) {
 	w.hook.release()
 	w.until("web has greeting three", func() bool { return w.says("greeting") == "three" && w.says("held-5") == "three" })
 	w.until("its lease is free, and no plan is open", func() bool { return w.tidemark("audit", "verify", "--state", w.state) == nil && w.idle() })
+	if runs := w.interrupted(); len(runs) != 1 {
+		t.Errorf("the records name %q as interrupted, want the run that was killed", runs)
+	}
 	if failed := w.failed(); len(failed) != 1 {
 		t.Errorf("jobs that failed: %q, want the one that was killed", failed)
 	}
@@ -143,5 +146,5 @@ func (w *world) says(name string) string {
 // record is the newest record of the ledger that changed something.
 type record struct {
 	Run, Trigger, Actor, Verdict string
-	Seq                          int
+	Interrupted                  []string
 }

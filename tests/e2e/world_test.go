@@ -228,12 +228,16 @@ func (w *world) idle() bool {
 }
 
 // record gives the newest record.
-func (w *world) record() (r record) {
+func (w *world) record() record {
 	w.t.Helper()
-	seq := w.head().Audit.Seq
-	if seq == 0 {
-		return r
+	if seq := w.head().Audit.Seq; seq > 0 {
+		return w.recordOf(seq)
 	}
+	return record{}
+}
+
+func (w *world) recordOf(seq int) (r record) {
+	w.t.Helper()
 	out, err := w.run(w.program, "audit", "show", fmt.Sprint(seq), "--state", w.state, "-o", "json")
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &r)
@@ -242,6 +246,16 @@ func (w *world) record() (r record) {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// interrupted gives the runs that later ones took over from.
+func (w *world) interrupted() []string {
+	w.t.Helper()
+	var runs []string
+	for seq := w.head().Audit.Seq; seq > 0; seq-- {
+		runs = append(runs, w.recordOf(seq).Interrupted...)
+	}
+	return runs
 }
 
 // done waits for the end of a Job that must succeed.

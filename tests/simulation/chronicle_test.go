@@ -26,6 +26,8 @@ type chronicle struct {
 	// plans and inventories are those that a head named, by the hash of their blob.
 	plans       map[string]plan.Plan
 	inventories map[string]state.Inventory
+	// gaveUp are the revisions that runs went back from, by app.
+	gaveUp map[string]string
 	// damaged: somebody else than a run changed the store.
 	damaged bool
 
@@ -61,6 +63,7 @@ func (c chronicle) clone(w *world) chronicle {
 	c.heads, c.settled, c.found = slices.Clone(c.heads), slices.Clone(c.settled), nil
 	c.canaries, c.plans, c.inventories = maps.Clone(c.canaries), maps.Clone(c.plans), maps.Clone(c.inventories)
 	c.last = map[object.ID]*process{}
+	c.gaveUp = map[string]string{}
 	c.ended, c.counts = 0, counts{}
 	return c
 }
@@ -99,12 +102,17 @@ func (c *chronicle) settle(by *process, head state.Head) {
 	if !head.Lease.Free {
 		return
 	}
+	for name, app := range head.Apps {
+		if app.Quarantine == nil {
+			delete(c.gaveUp, name)
+		}
+	}
 	s := settlement{by: by, epoch: head.Epoch, at: time.Now(), wants: map[object.ID]bool{}}
 	for _, app := range c.recordOf(head).Apps {
 		if app.Verdict != state.Changed && app.Verdict != state.Unchanged {
 			continue
 		}
-		for _, o := range c.repo[by.wants[app.Name]][app.Name] {
+		for _, o := range c.holdsOf(by, head, app.Name) {
 			s.wants[o.ID] = true
 		}
 	}

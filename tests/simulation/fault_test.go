@@ -99,7 +99,7 @@ func (w *world) clean(s scenario) {
 		before := w.ground()
 		p := w.alone(fmt.Sprintf("clean%d", i), s.then, time.Minute)
 		if i == 3 || p.writes == 0 && reflect.DeepEqual(before, w.ground()) {
-			w.converged(ends)
+			w.converged(w.endsAt(ends))
 			w.healthy()
 			w.ends(p, s.exit)
 			w.quiet(p, ends != s.then)

@@ -31,6 +31,7 @@ func (c *chronicle) sent(m *message) {
 	c.writeAhead(m)
 	c.inTime(m)
 	c.preconditions(m)
+	c.healthFirst(m)
 }
 
 // done is told of each message that took effect, or was refused.
@@ -44,7 +45,7 @@ func (c *chronicle) done(m *message, err error) {
 	c.untouched()
 	c.neverAbsent(m)
 	c.neverOverwritten(m)
-	c.healthFirst(m)
+	c.notTriedAgain(m)
 	if m.object != nil {
 		m.from.effective++
 		c.last[m.object.id] = m.from
@@ -215,7 +216,7 @@ func (c *chronicle) neverAbsent(m *message) {
 		return
 	}
 	for app, ref := range m.from.wants {
-		if !c.replaces(m) && slices.ContainsFunc(c.repo[ref][app], func(o object.Object) bool { return o.ID == m.object.id }) {
+		if !c.replaces(m) && !c.givesUp(m, app) && slices.ContainsFunc(c.repo[ref][app], func(o object.Object) bool { return o.ID == m.object.id }) {
 			c.violate("never absent: %s, and its own revision %s wants it", m, ref)
 		}
 	}
@@ -282,7 +283,7 @@ func (c *chronicle) revisions(by *process, old, now state.Head) {
 			c.violate("revisions: %s moves %s to %s without success", by.name, name, app.Revision.Ref)
 		}
 		if done[name] && !app.Left { // by.wants may be of an attempt before, whose configuration named it
-			for _, o := range c.repo[by.wants[name]][name] {
+			for _, o := range c.holdsOf(by, now, name) {
 				wanted[o.ID] = o
 			}
 		}

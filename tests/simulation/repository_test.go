@@ -35,14 +35,16 @@ type app struct {
 
 // configure is reconcile.Job's.
 func (p *process) configure(context.Context, *reconcile.Committed) (reconcile.Config, error) {
-	config := reconcile.Config{Digest: "config", DeferTimeout: p.deferTimeout}
+	config := reconcile.Config{Digest: "config", DeferTimeout: p.deferTimeout, Keep: keeps}
 	for _, name := range p.apps {
 		if _, named := p.repo[p.ref][name]; !named {
 			delete(p.wants, name)
 			continue // the revision's configuration does not name the app
 		}
 		a := app{process: p, name: name}
-		config.Apps = append(config.Apps, reconcile.App{Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}, Wait: p.wait})
+		config.Apps = append(config.Apps, reconcile.App{
+			Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}, Wait: p.wait, AutoRollback: p.back,
+		})
 	}
 	return config, nil
 }

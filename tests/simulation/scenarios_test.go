@@ -28,8 +28,11 @@ type scenario struct {
 	// unwitnessed: the cluster keeps no witness of the ledger.
 	unwitnessed  bool
 	deferTimeout time.Duration
-	// wait is what the apps wait for.
+	// wait is what the apps wait for; back: when they wait in vain, they go back.
 	wait reconcile.Wait
+	back bool
+	// asks is what a person asks of the run that something goes wrong with.
+	asks func(*reconcile.Job)
 	// refuses is a webhook, reacts a controller: it is told of every object that
 	// was written.
 	refuses func(object.Object) string
@@ -141,6 +144,28 @@ var scenarios = []scenario{
 			if o := w.server.objects[id]; o != nil && o.leaves["data.key"] != "2" { // which never gets healthy
 				readies(w, id)
 			}
+		},
+	},
+	{
+		name: "rollback-by-itself", before: []string{"r1"}, ref: "r2", then: "r2", wait: waitsBriefly(), back: true, reacts: readiesGood,
+		repo: repository{
+			"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("old", "1")),
+			"r2": web(configMap("one", "bad"), configMap("two", "2"), configMap("new", "2")),
+		},
+	},
+	{
+		name: "rollback-and-fix", before: []string{"r1"}, ref: "r2", then: "r3", wait: waitsBriefly(), back: true, reacts: readiesGood,
+		repo: repository{
+			"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("old", "1")),
+			"r2": web(configMap("one", "bad"), configMap("two", "2"), configMap("new", "2")),
+			"r3": web(configMap("one", "3"), configMap("two", "3"), configMap("new", "2")),
+		},
+	},
+	{
+		name: "rollback-by-hand", before: []string{"r1", "r2"}, ref: "r2", then: "r2", asks: takesBack,
+		repo: repository{
+			"r1": web(configMap("one", "1"), configMap("two", "1"), configMap("old", "1")),
+			"r2": web(configMap("one", "2"), configMap("two", "2"), configMap("new", "2")),
 		},
 	},
 	{

@@ -80,7 +80,8 @@ func readies(w *world, id object.ID) {
 	})
 }
 
-// healthFirst: what left an app that waits is pruned only when the app is healthy.
+// healthFirst: what left an app that waits is pruned only when the app is healthy. A
+// delete that comes late may find it changed.
 func (c *chronicle) healthFirst(m *message) {
 	if !c.wait.On() || m.object == nil || m.object.verb != "delete" || m.from == c.somebody {
 		return

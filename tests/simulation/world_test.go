@@ -31,6 +31,8 @@ type world struct {
 	apps         []string
 	deferTimeout time.Duration
 	wait         reconcile.Wait
+	back         bool
+	asks         func(*reconcile.Job)
 	unwitnessed  bool
 	reacts       func(*world, object.ID)
 
@@ -44,7 +46,7 @@ type world struct {
 func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, store: mem.Open(mem.Options{Now: time.Now}), server: newServer(),
-		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, wait: s.wait, unwitnessed: s.unwitnessed, reacts: s.reacts, names: map[string]string{},
+		repo: s.repo, apps: s.apps, deferTimeout: s.deferTimeout, wait: s.wait, back: s.back, asks: s.asks, unwitnessed: s.unwitnessed, reacts: s.reacts, names: map[string]string{},
 	}
 	if w.apps == nil {
 		w.apps = []string{"web"}
@@ -52,7 +54,7 @@ func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	w.server.refuses = s.refuses
 	w.network = network{begun: time.Now(), choose: plain{}, watch: w, wake: make(chan struct{}, 1)}
 	w.somebody = &process{world: w, name: "somebody"}
-	w.chronicle.world, w.last = w, map[object.ID]*process{}
+	w.chronicle.world, w.last, w.gaveUp = w, map[object.ID]*process{}, map[string]string{}
 	return w
 }
 
