@@ -206,16 +206,20 @@ func (n *network) step(ready []*message) {
 		<-n.wake
 		return
 	}
-	if m.writes {
+	if m.alone() {
 		n.deliver(m)
 		return
 	}
 	for _, m := range ready {
-		if !m.writes && n.deliver(m) {
+		if !m.alone() && n.deliver(m) {
 			return
 		}
 	}
 }
+
+// alone says whether the order of a message among others matters: a head tells a
+// run that its lease is lost, which ends whatever else it is at.
+func (m *message) alone() bool { return m.writes || m.name == "get "+headName }
 
 // ready gives the messages that can be delivered, sorted by name: goroutines do
 // not run in the same order each time.

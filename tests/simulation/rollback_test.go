@@ -16,7 +16,7 @@ const keeps = 3
 // waitsBriefly is waits for an app that is to go back soon.
 func waitsBriefly() reconcile.Wait {
 	wait := waits()
-	wait.Timeout = 30700 * time.Millisecond // never at the moment of a glance: seeds would not tell the same story each time
+	wait.Timeout = 30 * time.Second
 	return wait
 }
 
