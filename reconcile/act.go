@@ -40,6 +40,7 @@ func (r *runner) apply(ctx context.Context, l *ledger, apps []*app) error {
 		}
 		options := options
 		options.Pruning = func(ctx context.Context) string { return r.find(ctx, l, a) }
+		options.HooksEnded = r.hooksEnded(l, a)
 		options.Healthy = func(ctx context.Context, ids []object.ID) map[object.ID]apply.Unhealthy {
 			return r.heal(ctx, l, a, ids)
 		}
@@ -159,7 +160,7 @@ func (r *runner) do(ctx context.Context, l *ledger, a *app, p plan.Plan, options
 		r.tell(Event{Stage: "apply", App: a.Name, Change: &o.Change, Outcome: string(o.Verdict), Message: o.Message, Done: done, Total: len(p.Changes)})
 	}
 	work := apply.Work{
-		Plan: p, Want: a.want, Live: a.live,
+		Plan: p, Want: a.want, Hook: a.hookOf, Live: a.live,
 		Force: !a.Rules.RefuseConflicts, Propagation: a.Rules.Propagation, Ledger: l.label,
 	}
 	return apply.Do(ctx, r.job.Cluster, work, options)

@@ -111,7 +111,15 @@ func widen(l *ledger, a *app) state.Inventory {
 			owned = owned.Update(m)
 		case plan.Replace:
 			owned = owned.Update(replaced(l, owned, m))
-		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
+		case plan.Run:
+			if old, held := owned.Lookup(c.ID); held {
+				m = old
+			} else {
+				m.UID = ""
+			}
+			m.Hook, m.Kept = true, false
+			owned = owned.Update(m)
+		case plan.Update, plan.Prune, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Await, plan.Fence:
 		}
 	}
 	return owned

@@ -68,6 +68,8 @@ type app struct {
 	digest   string
 	digests  map[object.ID]string
 	optional map[object.ID]bool
+	// hooks are not in want.
+	hooks []plan.Hook
 
 	// inspect
 	live plan.Live
@@ -87,6 +89,8 @@ type app struct {
 	// apply
 	// sent are the objects that this run wrote, as they were answered.
 	sent map[object.ID]plan.Meta
+	// ended are the hooks that did, in this run.
+	ended []apply.Outcome
 	// began is when the first wait for some of its objects did.
 	began time.Time
 	// found is how the app was after it was applied; nil while nobody looked.

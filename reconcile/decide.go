@@ -122,6 +122,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 	return plan.Input{
 		App: a.Name, Ledger: l.label, Inputs: a.content(),
 		AsIs: a.asIs, SameInputs: a.sameInputs(),
+		Hooks: a.hooks, HookKey: a.hookKey(), Hooked: a.prior.Hooks,
 		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: rules, NewCluster: a.prior.NewCluster,
 		Others: o, Coming: coming, Self: self, Approved: approved,

@@ -65,7 +65,7 @@ func (r *runner) again(ctx context.Context, l *ledger, a *app, apps []*app, ids 
 			part.owned = part.owned.Update(member)
 		}
 	}
-	part.results = nil
+	part.results, part.hooks = nil, nil
 	i := &inspector{runner: r, ledger: l, of: &part, coming: map[string]bool{}}
 	i.listed()
 	i.namespaces = r.findNamespaces(ctx, []*inspector{i})

@@ -121,7 +121,12 @@ func wanted(a *app) []object.ID {
 	for _, o := range a.want.Objects() {
 		ids = append(ids, o.ID)
 	}
+	due := a.dueHooks()
+	ids = append(ids, due...)
 	for _, member := range a.owned.Members {
+		if slices.Contains(due, member.ID) {
+			continue
+		}
 		if _, both := a.want.Get(member.ID); !both {
 			ids = append(ids, member.ID)
 		}

@@ -201,7 +201,9 @@ func doubt(ctx context.Context, ledger *state.Ledger, head state.Head) (edit fun
 			return nil, err
 		}
 		inventory = inventory.Doubt(head.Stamp.Now, func(m state.Member) bool { return actions[m.ID].Writes() })
-		inventory = inventory.Haunt(head.Stamp.Now, func(m state.Member) bool { return actions[m.ID] == plan.Create || actions[m.ID] == plan.Replace })
+		inventory = inventory.Haunt(head.Stamp.Now, func(m state.Member) bool {
+			return actions[m.ID] == plan.Create || actions[m.ID] == plan.Replace || actions[m.ID] == plan.Run
+		})
 		if doubted[name], err = putInventory(ctx, ledger, inventory); err != nil {
 			return nil, err
 		}

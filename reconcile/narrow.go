@@ -86,8 +86,13 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 	case apply.TakenFirst:
 		// One that an earlier request of ours may have made is not another's for sure.
 		return member.UID == "" && member.Ghost == nil && member.Unsettled == nil
-	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred,
-		apply.Failed, apply.Moved, apply.Unknown, apply.Unsent, apply.Held:
+	case apply.Ran, apply.Failed:
+		// A hook whose delete policy says so.
+		return o.Change.IsHook() && o.Gone && member.Forgettable(l.head.Stamp.Now, ttl)
+	case apply.Spared:
+		return member.UID == "" && member.Ghost == nil && member.Unsettled == nil // nothing was sent
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred, apply.Pending,
+		apply.Moved, apply.Unknown, apply.Unsent, apply.Held:
 	}
 	return false
 }
@@ -96,6 +101,9 @@ func leaves(o apply.Outcome, member state.Member, l *ledger, ttl time.Duration, 
 func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Duration) state.Member {
 	if a.fencedOff[member.ID] {
 		member.Unsettled = nil // whatever became of what was planned for it
+	}
+	if uid := o.Meta.UID; o.Change.IsHook() && uid != "" && !o.Gone {
+		return a.settled(member, uid, l, ttl)
 	}
 	switch o.Verdict {
 	case apply.Fenced:
@@ -108,20 +116,20 @@ func after(member state.Member, o apply.Outcome, a *app, l *ledger, ttl time.Dur
 			member.UID = ""
 		}
 	case apply.Kept:
-		member.Kept = member.Kept || slices.Contains([]plan.Reason{plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees}, o.Change.Reason)
+		member.Kept = member.Kept || slices.Contains([]plan.Reason{plan.ReasonHook, plan.ReasonOptedOut, plan.ReasonSystem, plan.ReasonDisagrees}, o.Change.Reason)
 	case apply.Unknown:
 		// The request may be on its way until the lease that it was sent under is
 		// long over; the head's stamp may be one renewal old.
 		since := l.tenure.Head().Stamp.Now.Add(ttl)
 		switch {
-		case o.Change.Action == plan.Create:
+		case o.Change.Action == plan.Create, o.Change.Action == plan.Run:
 			member.Ghost, member.UID = &since, ""
 		case o.Change.Action == plan.Replace: // it is not known whether its create was sent
 			member.Ghost, member.UID, member.Unsettled = &since, "", &since
 		default:
 			member.Unsettled = &since
 		}
-	case apply.HandedOver, apply.Forgotten, apply.Reported, apply.Deferred, apply.Failed,
+	case apply.HandedOver, apply.Forgotten, apply.Reported, apply.Deferred, apply.Failed, apply.Ran, apply.Spared, apply.Pending,
 		apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held:
 	}
 	return member

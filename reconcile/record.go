@@ -144,13 +144,13 @@ func (a *app) verdict(last map[object.ID]apply.Outcome) (state.Verdict, int, str
 	changed, undone, unsent := false, false, false
 	for _, o := range last {
 		switch o.Verdict {
-		case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned:
+		case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Ran:
 			changed = true
 		case apply.Unsent:
 			unsent = true
-		case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Held:
+		case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Held, apply.Pending:
 			undone = true
-		case apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+		case apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported, apply.Spared:
 		}
 	}
 	switch {
@@ -200,11 +200,11 @@ func (a *app) counts(last map[object.ID]apply.Outcome) state.Counts {
 			n.Adopted++
 		case apply.Kept:
 			n.Kept++
-		case apply.Deferred, apply.Held:
+		case apply.Deferred, apply.Held, apply.Pending:
 			n.Deferred++
 		case apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent:
 			n.Failed++
-		case apply.Fenced, apply.HandedOver, apply.Forgotten, apply.Reported:
+		case apply.Fenced, apply.HandedOver, apply.Forgotten, apply.Reported, apply.Ran, apply.Spared:
 		}
 	}
 	return n

@@ -127,6 +127,7 @@ func (a *app) seen(l *ledger) []state.Seen {
 		member := state.Seen{ID: m.ID, Origin: m.Origin, Kept: m.Kept}
 		o, acted := last[m.ID]
 		_, wanted := a.want.Get(m.ID)
+		wanted = wanted || m.Hook
 		live := a.live[m.ID]
 		switch {
 		case m.InDoubt():

@@ -133,6 +133,12 @@ func (a *app) complete(l *ledger, defined map[object.GroupKind]plan.Kind) error 
 	if err := a.digestSet(objects); err != nil {
 		return err
 	}
+	objects, hooks, warnings, err := plan.SplitHooks(objects)
+	if err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	a.hooks, a.rendered.Warnings = hooks, append(a.rendered.Warnings, warnings...)
+	a.nameHooks(l.label)
 	for i, o := range objects {
 		objects[i] = mark(o, l.label, a.Name)
 	}

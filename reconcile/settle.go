@@ -170,6 +170,7 @@ func (end settled) into(a state.App) state.App {
 	if end.app.stale {
 		a.Approval = nil
 	}
+	a.Hooks = end.app.hooked(a.Hooks)
 	switch {
 	case end.app.left != plan.NotLeft:
 		a.Inputs = "" // should it come back, it is looked at as a whole

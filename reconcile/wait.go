@@ -130,7 +130,7 @@ func (w *vigil) seen() bool {
 // shows it.
 func (w *vigil) member(id object.ID) bool {
 	_, wanted := w.app.want.Get(id)
-	return wanted
+	return wanted || w.app.isHook(id)
 }
 
 // scope says which watch shows an object.

@@ -103,6 +103,8 @@ type App struct {
 	NewCluster bool `json:"newCluster,omitempty"`
 	// Contests are objects that the last runs put right, each time.
 	Contests []Contest `json:"contests,omitempty"`
+	// Hooks are those that ended for what the app wants; nil when none did.
+	Hooks *Hooks `json:"hooks,omitempty"`
 	// Quarantine names inputs that are not to be tried again, Pin a set to stay at, Approval a plan that may pass its guards once.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	Pin        *Pin        `json:"pin,omitempty"`

@@ -28,6 +28,8 @@ type Member struct {
 	// Kept: the object left the set and opted out of pruning; it stays a member
 	// until it is detached.
 	Kept bool `json:"kept,omitempty"`
+	// Hook: the object was made by a hook.
+	Hook bool `json:"hook,omitempty"`
 	// Ghost is set, with the time, when a create was sent and never answered; it
 	// stays for as long as that create may still arrive.
 	Ghost *time.Time `json:"ghost,omitempty"`

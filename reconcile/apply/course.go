@@ -46,10 +46,24 @@ func (c *course) hold(ctx context.Context, level []plan.Change, done []Outcome) 
 		}
 		return func(plan.Change) string { return why }
 	}
+	switch first.Hook {
+	case plan.PostSync:
+		c.after(ctx, done)
+	case plan.SyncFail:
+		return c.failed(done)
+	}
+	for _, o := range done {
+		if o.Change.Hook == plan.PreSync && !plan.SameStage(o.Change, first) && !o.Verdict.Done() && c.stopped == "" {
+			c.stopped = fmt.Sprintf("the PreSync hook %s did not end well: %s", o.Change.ID, o.Message)
+		}
+	}
 	writes := slices.ContainsFunc(level, func(change plan.Change) bool { return change.Action.Writes() })
+	if len(done) == 0 || !plan.SameStage(done[len(done)-1].Change, first) {
+		c.looked = false
+	}
 	if writes && (!c.looked || c.begun < first.Wave) {
 		c.begun, c.looked = first.Wave, true
-		c.stop(ctx, first.Wave, done)
+		c.stop(ctx, first, done)
 	}
 	unmet := c.unmet(ctx, level, done)
 	return func(change plan.Change) string {
@@ -62,15 +76,19 @@ func (c *course) hold(ctx context.Context, level []plan.Change, done []Outcome) 
 
 // stop finds out whether a wave may begin: everything of the waves before is
 // applied and healthy, also what was as it should be before.
-func (c *course) stop(ctx context.Context, wave int, done []Outcome) {
+func (c *course) stop(ctx context.Context, next plan.Change, done []Outcome) {
+	wave := next.Wave
 	if c.stopped != "" {
 		return
 	}
 	for _, o := range done {
-		if o.Change.Wave < wave && !o.Verdict.Done() {
+		if plan.SameStage(o.Change, next) && o.Change.Wave < wave && !o.Verdict.Done() {
 			c.stopped = fmt.Sprintf("sync wave %d did not end well: %s", o.Change.Wave, o.Change.ID)
 			return
 		}
+	}
+	if next.Hook == plan.PreSync || next.Hook == plan.PostSync {
+		return
 	}
 	var before []object.ID
 	for _, o := range c.work.Want.Objects() {
@@ -185,3 +203,34 @@ func levels(changes []plan.Change) []span {
 	}
 	return spans
 }
+
+// after finds out whether the hooks after a sync may run: everything is applied,
+// pruned and healthy.
+func (c *course) after(ctx context.Context, done []Outcome) {
+	if c.stopped == "" {
+		c.stopped = undone(done)
+	}
+	if c.stopped != "" {
+		return
+	}
+	var all []object.ID
+	for _, o := range c.work.Want.Objects() {
+		all = append(all, o.ID)
+	}
+	if ill := c.await(ctx, all); len(ill) > 0 {
+		c.stopped = "the hooks after the sync wait for " + told(ill)
+	}
+}
+
+// failed says of the hooks for a failure that they are not needed, unless there was
+// one.
+func (c *course) failed(done []Outcome) func(plan.Change) string {
+	for _, o := range done {
+		if o.Verdict == Failed && o.Change.Hook != plan.SyncFail && (o.Change.Action != plan.Await || o.Ended) {
+			return func(plan.Change) string { return "" }
+		}
+	}
+	return func(plan.Change) string { return notNeeded }
+}
+
+const notNeeded = "nothing failed"

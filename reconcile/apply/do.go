@@ -24,6 +24,8 @@ type Work struct {
 	Plan plan.Plan
 	// Want holds the desired objects of the plan.
 	Want object.Set
+	// Hook gives the object of a hook's change.
+	Hook func(plan.Change) (object.Object, bool)
 	// Live is what the plan was made on.
 	Live plan.Live
 	// Force takes fields back from other managers.
@@ -54,6 +56,9 @@ type Options struct {
 	// Pruning is asked once, before the first prune and when everything else is done;
 	// what it says holds the prunes back. nil is nothing, and so is "".
 	Pruning func(ctx context.Context) (hold string)
+	// HooksEnded is told of hooks that ended, before any of them is deleted; after
+	// an error none is. nil keeps them all.
+	HooksEnded func(ctx context.Context, ended []Outcome) error
 	// Applied is shared by all apps of a run. Required.
 	Applied *Applied
 	// Progress is told of each outcome; nil tells nobody. It is called from
@@ -82,18 +87,24 @@ const (
 // Do carries the work out and gives what became of each change. It never
 // fails as a whole: what could not be done is in the outcomes.
 func Do(ctx context.Context, cluster Cluster, work Work, options Options) Result {
-	d := &doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want)}
+	d := &doer{cluster: cluster, work: work, options: options, redefined: work.Plan.Redefines(work.Want), made: map[object.ID]string{}}
 	way := course{doer: d, healthy: map[object.ID]bool{}}
 	result := Result{App: work.Plan.App, Outcomes: make([]Outcome, len(work.Plan.Changes))}
 	founded := options.Founded == nil
+	begun := 0 // the first change of the stage
 	for _, level := range levels(work.Plan.Changes) {
 		changes, outcomes := work.Plan.Changes[level.from:level.to], result.Outcomes[level.from:level.to]
 		if !founded && !changes[0].Founds() {
 			founded = true
 			options.Founded()
 		}
+		if !plan.SameStage(work.Plan.Changes[begun], changes[0]) {
+			d.end(ctx, result.Outcomes[begun:level.from])
+			begun = level.from
+		}
 		d.level(ctx, changes, outcomes, way.hold(ctx, changes, result.Outcomes[:level.from]))
 	}
+	d.end(ctx, result.Outcomes[begun:])
 	return result
 }
 
@@ -103,6 +114,16 @@ type doer struct {
 	options Options
 	// redefined are the kinds whose definition the work makes or changes.
 	redefined map[object.GroupKind]bool
+	// made are the hooks that this work made, by their UIDs. Levels write it.
+	made map[object.ID]string
+}
+
+// wanted gives the desired object of a change.
+func (d *doer) wanted(c plan.Change) (object.Object, bool) {
+	if c.IsHook() && d.work.Hook != nil {
+		return d.work.Hook(c)
+	}
+	return d.work.Want.Get(c.ID)
 }
 
 // level carries out changes[i] into outcomes[i], side by side, but for those of
@@ -113,8 +134,10 @@ func (d *doer) level(ctx context.Context, changes []plan.Change, outcomes []Outc
 	for i, change := range changes {
 		group.Go(func() error {
 			outcome := Outcome{Change: change, Verdict: Held, Message: hold(change)}
-			if outcome.Message == "" || !change.Action.Writes() {
+			if outcome.Message == "" || !change.Action.Writes() && change.Action != plan.Await {
 				outcome = d.change(ctx, change)
+			} else if outcome.Message == notNeeded {
+				outcome.Verdict = Spared
 			}
 			outcomes[i] = outcome
 			if d.options.Progress != nil {
@@ -125,6 +148,7 @@ func (d *doer) level(ctx context.Context, changes []plan.Change, outcomes []Outc
 	}
 	_ = group.Wait()
 	d.establish(ctx, changes, outcomes)
+	d.finish(ctx, changes, outcomes)
 }
 
 // establish waits until the definitions of a level are served, since what comes
@@ -164,6 +188,13 @@ func (d *doer) change(ctx context.Context, c plan.Change) Outcome {
 		return d.replace(ctx, c)
 	case plan.Prune:
 		return d.prune(ctx, c)
+	case plan.Run:
+		return d.run(ctx, c)
+	case plan.Await:
+		if c.Reason == plan.ReasonFailed {
+			return Outcome{Change: c, Verdict: Failed, Message: c.Note}
+		}
+		return Outcome{Change: c, Verdict: Pending}
 	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Defer, plan.Fence:
 	}
 	if outcome, noted := Noted(c); noted {
@@ -190,7 +221,7 @@ func Noted(c plan.Change) (Outcome, bool) {
 		if c.Reason == plan.ReasonConflict {
 			o.Verdict = Failed
 		}
-	case plan.Create, plan.Update, plan.Adopt, plan.Replace, plan.Prune, plan.Fence:
+	case plan.Create, plan.Update, plan.Adopt, plan.Replace, plan.Prune, plan.Run, plan.Await, plan.Fence:
 	}
 	return o, o.Verdict != ""
 }
@@ -255,7 +286,7 @@ func (d *doer) failed(c plan.Change, err error) Outcome {
 	case errors.Is(err, ErrUnanswered):
 		o.Verdict = Unknown
 	}
-	if want, ok := d.work.Want.Get(c.ID); ok && o.Verdict == Failed {
+	if want, ok := d.wanted(c); ok && o.Verdict == Failed {
 		o.Message = want.Origin.String() + ": " + o.Message
 	}
 	return o

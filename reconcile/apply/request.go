@@ -12,7 +12,7 @@ import (
 // create makes an object that was absent when the plan was made. Whoever made the
 // object in between keeps it.
 func (d *doer) create(ctx context.Context, c plan.Change) Outcome {
-	want, ok := d.work.Want.Get(c.ID)
+	want, ok := d.wanted(c)
 	if !ok {
 		return Outcome{Change: c, Verdict: Failed, Message: "the plan creates an object that is not in the set"}
 	}

@@ -20,6 +20,12 @@ const (
 	HandedOver Verdict = "handed-over"
 	Kept       Verdict = "kept"
 	Forgotten  Verdict = "forgotten"
+	// Ran: a hook ended well.
+	Ran Verdict = "ran"
+	// Spared: a hook that only runs after a failure, and there was none.
+	Spared Verdict = "not-needed"
+	// Pending: a hook has not ended yet; the next run waits on.
+	Pending Verdict = "pending"
 	// Reported: drift that is left in place.
 	Reported Verdict = "reported"
 	// Deferred: it could not be applied yet.
@@ -49,6 +55,8 @@ type Outcome struct {
 	// Gone: a pruned object was seen to be absent, or replaced by another one;
 	// else its finalizers still hold it.
 	Gone bool `json:"gone,omitempty"`
+	// Ended: a hook that failed by itself, and will not go on.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // Result is what became of a plan: one Outcome per change, in the plan's order.
@@ -72,9 +80,9 @@ func (r Result) Complete() bool {
 // purpose.
 func (v Verdict) Done() bool {
 	switch v {
-	case Created, Changed, Adopted, Replaced, Pruned, Fenced, HandedOver, Kept, Forgotten, Reported:
+	case Created, Changed, Adopted, Replaced, Pruned, Fenced, HandedOver, Kept, Forgotten, Reported, Ran, Spared:
 		return true
-	case Deferred, Failed, Moved, TakenFirst, Unknown, Unsent, Held:
+	case Deferred, Failed, Moved, TakenFirst, Unknown, Unsent, Held, Pending:
 	}
 	return false
 }

@@ -29,6 +29,11 @@ type Input struct {
 	// SameInputs: these very inputs were fully applied before, so that what
 	// differs is drift. It tells where no digest can.
 	SameInputs bool
+	// Hooks are desired objects that are not in Want. HookKey names what the app
+	// wants, and Hooked which hooks ended for it.
+	Hooks   []Hook
+	HookKey string
+	Hooked  *state.Hooks
 	// Owned is the app's inventory, Live what was observed of all these objects.
 	Owned state.Inventory
 	Live  Live
@@ -94,14 +99,29 @@ func Make(in Input) Plan {
 			p.want(in, o)
 		}
 	}
+	for _, h := range in.Hooks {
+		for _, stage := range h.Stages {
+			p.hook(in, h, stage)
+		}
+	}
 	uids := in.wantedUIDs()
 	for _, member := range in.Owned.Members {
+		if member.Hook {
+			p.leaveHook(in, member)
+			continue
+		}
+		if p.runs(member.ID) {
+			continue
+		}
 		if _, wanted := in.Want.Get(member.ID); !wanted {
 			p.leave(in, member, uids)
 		}
 	}
 	places := in.places()
 	for i, c := range p.Changes {
+		if c.IsHook() {
+			continue
+		}
 		at := places[c.ID]
 		p.Changes[i].Wave, p.Changes[i].Step, p.Changes[i].Needs = at.wave, at.step, at.needs
 	}

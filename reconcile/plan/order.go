@@ -226,8 +226,11 @@ func WaveOf(o object.Object) int {
 type stage int
 
 const (
-	stageApply stage = iota
+	stageBefore stage = iota
+	stageApply
 	stagePrune
+	stageAfter
+	stageFailed
 	stageNote
 )
 
@@ -237,7 +240,15 @@ func (c Change) stage() stage {
 		return stagePrune
 	case HandOver, Keep, Forget:
 		return stageNote
-	case Create, Update, Adopt, Replace, Report, Defer, Fence:
+	case Create, Update, Adopt, Replace, Report, Defer, Run, Await, Fence:
+	}
+	switch c.Hook {
+	case PreSync:
+		return stageBefore
+	case PostSync:
+		return stageAfter
+	case SyncFail:
+		return stageFailed
 	}
 	return stageApply
 }
@@ -260,6 +271,10 @@ func order(a, b Change) int { return cmp.Or(level(a, b), a.ID.Compare(b.ID)) }
 
 // SameLevel says whether two changes of a plan are carried out side by side.
 func SameLevel(a, b Change) bool { return level(a, b) == 0 }
+
+// SameStage says whether two changes belong to one part of carrying a plan out: the
+// hooks before, the applies, the prunes, the hooks after, those of a failure.
+func SameStage(a, b Change) bool { return a.stage() == b.stage() }
 
 // Prunes says whether the change belongs to what comes after every apply.
 func (c Change) Prunes() bool { return c.stage() == stagePrune }

@@ -44,6 +44,10 @@ const (
 	Defer Action = "defer"
 	// Report shows drift that the app's configuration leaves in place.
 	Report Action = "report"
+	// Run makes a hook anew: what is left of it from before is deleted first.
+	Run Action = "run"
+	// Await waits for a hook that a run before began.
+	Await Action = "await"
 	// Fence makes sure that no request of a run before changes an object any more.
 	// It stands in no plan: what is in doubt is fenced before a plan is carried out.
 	Fence Action = "fence"
@@ -75,6 +79,9 @@ const (
 	ReasonConflict    Reason = "conflict"     // another manager owns fields of it
 	ReasonKindComes   Reason = "kind-comes"   // its CustomResourceDefinition is in the same plan
 	ReasonDoubt       Reason = "in-doubt"     // a request of a run before may be on its way
+	ReasonHook        Reason = "hook"         // a hook, which nobody deletes
+	ReasonBegun       Reason = "begun"        // a hook that a run before began
+	ReasonFailed      Reason = "failed"       // a hook that failed in a run before
 	ReasonDetached    Reason = "detached"     // a person lets go of it
 	ReasonNoData      Reason = "no-data"      // a Secret of a kept set, without its data
 	ReasonLeft        Reason = "left"         // its app left the configuration
@@ -103,6 +110,12 @@ type Change struct {
 	Origin state.Origin `json:"origin,omitempty"`
 	// To names the app that an object is handed over to.
 	To string `json:"to,omitempty"`
+	// Hook is the stage of a hook: PreSync, Sync, PostSync or SyncFail; empty for
+	// what is none.
+	Hook string `json:"hook,omitempty"`
+	// DeleteSucceeded and DeleteFailed: the hook is deleted after it ended so.
+	DeleteSucceeded bool `json:"deleteSucceeded,omitempty"`
+	DeleteFailed    bool `json:"deleteFailed,omitempty"`
 	// Wave is the object's sync wave. The next one begins when everything of the
 	// one before is applied and healthy; prunes go the other way round.
 	Wave int `json:"wave,omitempty"`
@@ -165,7 +178,11 @@ func (p Plan) Sign() Plan {
 	for _, c := range p.Changes {
 		diff, _ := json.Marshal(signed(c.Diff))
 		sum := sha256.Sum256(diff)
-		_ = encoder.Encode([]string{c.ID.Mark(), string(c.Action), string(c.Reason), c.UID, hex.EncodeToString(sum[:])})
+		parts := []string{c.ID.Mark(), string(c.Action), string(c.Reason), c.UID, hex.EncodeToString(sum[:])}
+		if c.IsHook() {
+			parts = append(parts, c.Hook)
+		}
+		_ = encoder.Encode(parts)
 	}
 	p.Hash = hex.EncodeToString(hash.Sum(nil))
 	return p
@@ -185,15 +202,18 @@ func signed(diff []FieldDiff) []FieldDiff {
 
 // Acts says whether carrying out the plan writes to the cluster.
 func (p Plan) Acts() bool {
-	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.Writes() })
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.Writes() || c.Action == Await })
 }
+
+// IsHook says whether the change is about a hook that is to run, or runs.
+func (c Change) IsHook() bool { return c.Hook != "" }
 
 // Writes says whether the action writes to the cluster.
 func (a Action) Writes() bool {
 	switch a {
-	case Create, Update, Adopt, Replace, Prune, Fence:
+	case Create, Update, Adopt, Replace, Prune, Run, Fence:
 		return true
-	case HandOver, Keep, Forget, Defer, Report:
+	case HandOver, Keep, Forget, Defer, Report, Await:
 	}
 	return false
 }

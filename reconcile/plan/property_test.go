@@ -152,7 +152,7 @@ func TestMakeHoldsItsLaws(t *testing.T) {
 					t.Fatalf("seed %d: %+v is handed over, and not ours or wanted by nobody: live %+v", seed, c, live)
 				}
 			case plan.Keep, plan.Defer, plan.Report:
-			case plan.Fence:
+			case plan.Fence, plan.Run, plan.Await:
 				t.Fatalf("seed %d: %+v is in a plan, and fences are not planned", seed, c)
 			}
 		}

@@ -35,7 +35,7 @@ var ErrNoCapabilities = errors.New("the Kubernetes version is unknown: set kubeV
 var ErrIncomplete = errors.New("the cluster cannot tell what it serves of an API group that is asked for")
 
 // Options say how an app's chart is rendered. The zero value renders the chart
-// at the app's path with its own values and refuses hooks.
+// at the app's path with its own values.
 type Options struct {
 	// Chart names a chart elsewhere; nil means the chart at the app's path.
 	Chart *ChartRef `json:"chart,omitempty"`
@@ -80,8 +80,10 @@ type Hooks string
 
 // The ways to treat Helm hooks.
 const (
+	// HooksRun leaves them to whoever applies the objects.
+	HooksRun Hooks = ""
 	// HooksRefuse makes a hook an error that names it.
-	HooksRefuse Hooks = ""
+	HooksRefuse Hooks = "refuse"
 	// HooksSkip leaves hooks out, with a warning that names them.
 	HooksSkip Hooks = "skip"
 )

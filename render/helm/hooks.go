@@ -55,9 +55,12 @@ func settle(objects []object.Object, how Hooks) (kept []object.Object, skipped [
 		case isTest:
 		case isHook:
 			name := fmt.Sprintf("%s in %s (%s)", o.ID, o.Origin, o.Annotation(hookAnnotation))
-			if how == HooksSkip {
+			switch how {
+			case HooksRun:
+				kept = append(kept, o)
+			case HooksSkip:
 				skipped = append(skipped, "left out the Helm hook "+name)
-			} else {
+			case HooksRefuse:
 				refused = append(refused, name)
 			}
 		}

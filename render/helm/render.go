@@ -93,9 +93,9 @@ func render(ctx context.Context, request Request) (Result, error) {
 
 func (o Options) check() error {
 	switch o.Hooks {
-	case HooksRefuse, HooksSkip:
+	case HooksRun, HooksRefuse, HooksSkip:
 	default:
-		return fmt.Errorf("hooks: %q is not known (known: %q, or nothing to refuse them)", o.Hooks, HooksSkip)
+		return fmt.Errorf("hooks: %q is not known (known: %q, %q, or nothing to run them)", o.Hooks, HooksSkip, HooksRefuse)
 	}
 	switch o.Nondeterministic {
 	case "", NondeterministicKeep, NondeterministicApply, NondeterministicRefuse:

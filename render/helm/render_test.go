@@ -238,6 +238,7 @@ func TestHooks(t *testing.T) {
 	files["web/templates/migrate.yaml"] = hook("migrate", "pre-install, pre-upgrade")
 	files["web/templates/mixed.yaml"] = hook("mixed", "test,post-install")
 	r := request(files)
+	r.Options.Hooks = helm.HooksRefuse
 	wantError(t, renderError(t, r), "Job.batch migrate in web/templates/migrate.yaml (pre-install, pre-upgrade)", "Job.batch mixed in web/templates/mixed.yaml", "hooks: skip")
 
 	r.Options.Hooks = helm.HooksSkip

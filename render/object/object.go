@@ -100,6 +100,9 @@ func New(content map[string]any, origin Origin) (Object, error) {
 			return Object{}, fmt.Errorf("%s: metadata.%s is a %T, not a string", kind, field, v)
 		}
 	}
+	if prefix, generated := metadata["generateName"].(string); generated && prefix != "" && o.ID.Name == "" && o.Annotation("argocd.argoproj.io/hook")+o.Annotation("helm.sh/hook") != "" {
+		o.ID.Name = prefix + unnamed
+	}
 	if _, generated := metadata["generateName"]; generated && o.ID.Name == "" {
 		return Object{}, fmt.Errorf("%s: metadata.generateName gives another name on each apply, so that the object could never be compared or pruned; give it a metadata.name", kind)
 	}
@@ -157,6 +160,23 @@ func (o Object) metadataString(field, key string) string {
 	values, _ := metadata[field].(map[string]any)
 	value, _ := values[key].(string)
 	return value
+}
+
+// unnamed ends the ID of a hook that has only a generateName: no name holds it.
+const unnamed = "*"
+
+// Named gives an object that has only the beginning of a name the rest of it; one
+// that has a name stays as it is.
+func (o Object) Named(rest string) Object {
+	prefix, is := strings.CutSuffix(o.ID.Name, unnamed)
+	if !is {
+		return o
+	}
+	o = o.WithoutMetadata("generateName")
+	o.ID.Name = prefix + rest
+	metadata, _ := o.content["metadata"].(map[string]any)
+	metadata["name"] = o.ID.Name // WithoutMetadata gave a copy
+	return o
 }
 
 // WithNamespace gives the object in another namespace; an empty one drops the

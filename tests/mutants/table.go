@@ -162,8 +162,8 @@ var mutants = []mutant{
 	{
 		safeguard: "a wave begins when the ones before ended well",
 		file:      "reconcile/apply/course.go",
-		old:       "		if o.Change.Wave < wave && !o.Verdict.Done() {",
-		new:       "		if o.Change.Wave < wave && o.Verdict == \"\" {",
+		old:       "o.Change.Wave < wave && !o.Verdict.Done() {",
+		new:       "o.Change.Wave < wave && o.Verdict == \"\" {",
 		tests:     []string{acting},
 	},
 	{

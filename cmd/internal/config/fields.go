@@ -63,7 +63,7 @@ var foreign = map[string]struct { //nolint:gochecknoglobals // a table
 	"kustomize.Options.LoadRestrictions": {oneOf: "none root"},
 	"kustomize.Image.Name":               {required: true},
 	"kustomize.Patch.Patch":              {required: true},
-	"helm.Options.Hooks":                 {oneOf: "skip"},
+	"helm.Options.Hooks":                 {oneOf: "skip refuse"},
 	"helm.Options.Nondeterministic":      {oneOf: "keep apply refuse"},
 	"helm.ChartRef.Repo":                 {required: true},
 	"helm.ChartRef.Name":                 {required: true},

@@ -81,9 +81,9 @@ func levelOf(outcome string) zerolog.Level {
 	switch apply.Verdict(outcome) {
 	case apply.Failed, apply.Unknown:
 		return zerolog.ErrorLevel
-	case apply.Deferred, apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held:
+	case apply.Deferred, apply.Moved, apply.TakenFirst, apply.Unsent, apply.Held, apply.Pending:
 		return zerolog.WarnLevel
-	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported, apply.Ran, apply.Spared:
 	}
 	return zerolog.InfoLevel
 }

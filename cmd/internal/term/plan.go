@@ -188,6 +188,8 @@ func sign(action plan.Action) (mark, color string) {
 		return "-", red
 	case plan.Defer:
 		return "?", yellow
+	case plan.Run, plan.Await:
+		return "!", cyan
 	case plan.HandOver, plan.Keep, plan.Forget, plan.Report, plan.Fence:
 	}
 	return "=", dim
@@ -199,7 +201,7 @@ func because(action plan.Action, reason plan.Reason) string {
 	switch action {
 	case plan.Create, plan.Update, plan.Adopt, plan.Prune:
 		return string(reason)
-	case plan.Replace, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence:
+	case plan.Replace, plan.HandOver, plan.Keep, plan.Forget, plan.Defer, plan.Report, plan.Fence, plan.Run, plan.Await:
 	}
 	return string(action) + ", " + string(reason)
 }
@@ -207,6 +209,9 @@ func because(action plan.Action, reason plan.Reason) string {
 func (p *page) change(c plan.Change) {
 	mark, color := sign(c.Action)
 	note := because(c.Action, c.Reason)
+	if c.IsHook() {
+		note = c.Hook + " hook, " + note
+	}
 	if c.To != "" {
 		note += ", to " + c.To
 	}
@@ -277,7 +282,7 @@ func summary(changes []plan.Change, unchanged int) string {
 	}
 	text := counted(
 		count{n[plan.Create], "to create"}, count{n[plan.Update], "to change"}, count{n[plan.Adopt], "to adopt"},
-		count{n[plan.Replace], "to replace"}, count{n[plan.Prune], "to prune"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
+		count{n[plan.Replace], "to replace"}, count{n[plan.Prune], "to prune"}, count{n[plan.Run], "hooks to run"}, count{n[plan.Await], "hooks to wait for"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
 		count{n[plan.Report], "drifted"}, count{n[plan.Keep], "kept"}, count{n[plan.Forget], "to forget"},
 	)
 	if text == "" {

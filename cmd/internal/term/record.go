@@ -113,9 +113,9 @@ func (p *page) refusal(reason, message string) {
 // expected says whether the outcome of a change says no more than its mark.
 func expected(c state.Change) bool {
 	switch apply.Verdict(c.Outcome) {
-	case "", apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported:
+	case "", apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.Fenced, apply.HandedOver, apply.Kept, apply.Forgotten, apply.Reported, apply.Ran, apply.Spared:
 		return true
-	case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held:
+	case apply.Deferred, apply.Failed, apply.Moved, apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held, apply.Pending:
 	}
 	return false
 }
