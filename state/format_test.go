@@ -96,6 +96,7 @@ func sampleHead(record []byte) state.Head {
 			Pin:        &state.Pin{Revision: &state.Revision{Repo: "r", Commit: "old"}, Set: &kept, Reason: "incident 7", Actor: "eve", Since: tide, Until: tide.Add(time.Hour), UntilChange: true, Inputs: sum([]byte("inputs")), Content: sum([]byte("content"))},
 			Suspend:    &state.Suspension{Reason: "moving", Actor: "ada", Since: tide, Until: tide.Add(time.Hour)},
 			Proposal:   &state.Proposal{PlanHash: sum([]byte("plan")), Plan: *ref("proposal-web"), Looked: "c0ffee", Since: tide},
+			Hooks:      &state.Hooks{Key: kept.Digest[:16], Ran: []state.HookRan{{ID: web, Hook: "PreSync", Failed: true}}},
 			Approval:   &state.Approval{PlanHash: sum([]byte("plan")), Reason: "yes", Actor: "eve", Since: tide},
 			Contests:   []state.Contest{contest},
 		}},
@@ -111,7 +112,7 @@ func sampleInventory() state.Inventory {
 	return state.Inventory{App: "web"}.Update(
 		state.Member{ID: web, Version: "v1", UID: "u1", Origin: state.Created, Digest: sum([]byte("web"))},
 		state.Member{ID: creds, Version: "v1", Origin: state.Adopted, Ghost: &since, Unsettled: &since},
-		state.Member{ID: shop, Version: "v1", UID: "u3", Origin: state.Created, Kept: true},
+		state.Member{ID: shop, Version: "v1", UID: "u3", Origin: state.Created, Kept: true, Hook: true},
 	)
 }
 

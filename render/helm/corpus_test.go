@@ -67,6 +67,10 @@ func TestPodinfo(t *testing.T) {
 	}
 
 	r.Options.Values = map[string]any{"hooks": map[string]any{"preInstall": map[string]any{"job": map[string]any{"enabled": true}}}}
+	if got := ids(render(t, r).Objects); !slices.Contains(got, "Job.batch prod/shop-podinfo-pre-install") {
+		t.Errorf("got %q, want the hook among them", got)
+	}
+	r.Options.Hooks = helm.HooksRefuse
 	wantError(t, renderError(t, r), "podinfo/templates/hooks/job.yaml")
 }
 
