@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -68,10 +69,7 @@ func (d *doer) finish(ctx context.Context, changes []plan.Change, outcomes []Out
 	if len(ids) == 0 {
 		return
 	}
-	ill := map[object.ID]Unhealthy{}
-	if d.options.Healthy != nil && ctx.Err() == nil {
-		ill = d.options.Healthy(ctx, ids)
-	}
+	ill := d.outlast(ctx, ids)
 	for i, c := range changes {
 		o := &outcomes[i]
 		if !c.IsHook() || o.Verdict != Created && o.Verdict != Pending {
@@ -89,6 +87,30 @@ func (d *doer) finish(ctx context.Context, changes []plan.Change, outcomes []Out
 			o.Verdict, o.Message = Pending, "the hook has not ended: "+why.Message
 		}
 	}
+}
+
+// outlast waits until all hooks have ended, well or not, and gives those that did
+// not end well.
+func (d *doer) outlast(ctx context.Context, ids []object.ID) map[object.ID]Unhealthy {
+	all := map[object.ID]Unhealthy{}
+	for d.options.Healthy != nil && ctx.Err() == nil && len(ids) > 0 {
+		var left []object.ID
+		ill := d.options.Healthy(ctx, ids)
+		maps.Copy(all, ill)
+		for _, id := range ids {
+			// One that failed ends the wait for the others.
+			if why, is := ill[id]; is && !why.Failed {
+				left = append(left, id)
+				delete(all, id)
+			}
+		}
+		if len(left) == len(ill) {
+			maps.Copy(all, ill) // nothing failed: there was no more time
+			break
+		}
+		ids = left
+	}
+	return all
 }
 
 // end ends a stage of hooks: it is made known which ended and how, and then those
