@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"strings"
 
 	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -17,7 +18,11 @@ func (a *app) hookKey() string { return a.digest[:min(16, len(a.digest))] }
 // name before the object exists, and a run that takes over finds it again.
 func (a *app) nameHooks(ledger string) {
 	for i, h := range a.hooks {
+		prefix := h.Object.ID.Name
 		o := h.Object.Named(a.hookKey()[:min(8, len(a.hookKey()))])
+		if o.ID.Name != prefix {
+			a.hooks[i].Prefix = strings.TrimSuffix(prefix, "*")
+		}
 		a.hooks[i].Object = mark(o, ledger, a.Name)
 	}
 }

@@ -124,11 +124,20 @@ func (d *doer) end(ctx context.Context, outcomes []Outcome) {
 			deletes = deletes || o.Verdict == Ran && o.Change.DeleteSucceeded || o.Ended && o.Change.DeleteFailed
 		}
 	}
-	if len(ended) == 0 || d.options.HooksEnded == nil || ctx.Err() != nil {
+	if len(ended) == 0 || d.options.HooksEnded == nil {
 		return
 	}
-	if d.options.HooksEnded(ctx, ended) != nil || !deletes {
-		return // what is not known to have ended must stay
+	if ctx.Err() != nil || d.options.HooksEnded(ctx, ended) != nil {
+		for i, o := range outcomes {
+			if o.Change.IsHook() && (o.Verdict == Ran || o.Ended) {
+				// What is not known to have ended must stay.
+				outcomes[i].Verdict, outcomes[i].Ended, outcomes[i].Message = Pending, false, "that it ended is not in the state"
+			}
+		}
+		return
+	}
+	if !deletes {
+		return
 	}
 	for i, o := range outcomes {
 		if !(o.Verdict == Ran && o.Change.DeleteSucceeded || o.Ended && o.Change.DeleteFailed) || !o.Change.IsHook() {
@@ -138,9 +147,13 @@ func (d *doer) end(ctx context.Context, outcomes []Outcome) {
 		if made, is := d.made[o.Change.ID]; is {
 			uid = made
 		}
-		if d.clear(ctx, o.Change, uid) == nil {
-			outcomes[i].Gone = true
-			delete(d.made, o.Change.ID)
+		if err := d.clear(ctx, o.Change, uid); err != nil {
+			if o.Verdict == Ran {
+				outcomes[i].Verdict, outcomes[i].Message = Pending, "it ended, and is yet to be deleted: "+err.Error()
+			}
+			continue
 		}
+		outcomes[i].Gone = true
+		delete(d.made, o.Change.ID)
 	}
 }

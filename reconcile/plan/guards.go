@@ -77,7 +77,7 @@ func (p *Plan) guard(in Input) {
 func (p *Plan) pruned() []Change {
 	var pruned []Change
 	for _, c := range p.Changes {
-		if c.Action == Prune {
+		if c.Action == Prune && !c.IsHook() {
 			pruned = append(pruned, c)
 		}
 	}

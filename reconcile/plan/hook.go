@@ -35,8 +35,11 @@ type Hook struct {
 	// Stages in which it runs, in their order.
 	Stages []string
 	Wave   int
-	// Succeeded and Failed: it is deleted after it ended so.
-	Succeeded, Failed bool
+	// Succeeded and Failed: it is deleted after it ended so; Before: before it is
+	// made again.
+	Succeeded, Failed, Before bool
+	// Prefix begins its name, when it was given nothing but that.
+	Prefix string
 }
 
 // SplitHooks parts the hooks from the objects that are kept. Objects that are to
@@ -98,11 +101,13 @@ func argoHook(o object.Object) (Hook, error) {
 			h.Succeeded = true
 		case "HookFailed":
 			h.Failed = true
-		case "BeforeHookCreation": // always
+		case "BeforeHookCreation":
+			h.Before = true
 		default:
 			return h, fmt.Errorf("%s: %q is not known", annotationHookDelete, word)
 		}
 	}
+	h.Before = h.Before || !h.Succeeded && !h.Failed
 	return h.sorted(), nil
 }
 
@@ -125,7 +130,9 @@ func chartHook(o object.Object) (Hook, error) {
 	for _, word := range words(o.Annotation(helmHookDelete)) {
 		h.Succeeded = h.Succeeded || word == "hook-succeeded"
 		h.Failed = h.Failed || word == "hook-failed"
+		h.Before = h.Before || word == "before-hook-creation"
 	}
+	h.Before = h.Before || !h.Succeeded && !h.Failed
 	return h.sorted(), nil
 }
 
@@ -159,6 +166,9 @@ func (p *Plan) hook(in Input, h Hook, stage string) {
 	owner, _, mark := OwnerFor(in.Owned, id, live.Meta, in.Ledger)
 	switch {
 	case did && (h.Failed || live.State != Absent):
+		if h.Failed && owner == Ours && live.ranFor(in.HookKey, stage) {
+			p.sweep(h, stage, member(in.Owned, id), live)
+		}
 		c.Action, c.Reason, c.Origin, c.UID = Await, ReasonFailed, "", live.UID
 		c.Note = "it failed for what is wanted now, and is not run again"
 	case live.State == Unknown && live.NoKind:
@@ -169,12 +179,46 @@ func (p *Plan) hook(in Input, h Hook, stage string) {
 	case owner != Ours:
 		p.refuseObject(RefusedForeign, id, "the hook %s (%s) exists and is not this ledger's (%s): delete it", id, h.Object.Origin, mark)
 		return
-	case live.State == Present && live.Annotations[AnnotationHook] == in.HookKey+" "+stage:
+	case live.ranFor(in.HookKey, stage):
 		c.Action, c.Reason, c.Origin, c.UID = Await, ReasonBegun, "", live.UID
 	default:
 		c.UID, c.ResourceVersion, c.Generation = live.UID, live.ResourceVersion, live.Generation
 	}
 	p.Changes = append(p.Changes, c)
+	for _, old := range in.Owned.Members {
+		left := in.Live[old.ID]
+		if owner, _, _ := OwnerFor(in.Owned, old.ID, left.Meta, in.Ledger); c.Action == Run && h.generated(old) && left.State == Present && owner == Ours && !p.runs(old.ID) {
+			p.sweep(h, stage, old, left)
+		}
+	}
+}
+
+// member gives what is known of a hook that ran.
+func member(owned state.Inventory, id object.ID) state.Member {
+	m, _ := owned.Lookup(id)
+	m.ID = id
+	return m
+}
+
+// ranFor says whether an object is a hook that was made for this.
+func (o Observed) ranFor(key, stage string) bool {
+	return o.State == Present && o.Annotations[AnnotationHook] == key+" "+stage
+}
+
+// generated says whether a member is what the hook made before, under another name.
+func (h Hook) generated(m state.Member) bool {
+	return h.Prefix != "" && h.Before && m.Hook && m.ID != h.Object.ID &&
+		m.ID.GroupKind() == h.Object.ID.GroupKind() && m.ID.Namespace == h.Object.ID.Namespace &&
+		len(m.ID.Name) == len(h.Object.ID.Name) && strings.HasPrefix(m.ID.Name, h.Prefix)
+}
+
+// sweep deletes what a hook left, before anything else of its stage: its own delete
+// policy says so.
+func (p *Plan) sweep(h Hook, stage string, m state.Member, live Observed) {
+	p.Changes = append(p.Changes, Change{
+		ID: m.ID, Version: h.Object.Version, Hook: stage, Wave: h.Wave, Step: -1, Action: Prune, Reason: ReasonHook,
+		UID: live.UID, ResourceVersion: live.ResourceVersion, Generation: live.Generation,
+	})
 }
 
 // leaveHook decides about a member that is a hook, of this set or of one before. It
@@ -182,9 +226,16 @@ func (p *Plan) hook(in Input, h Hook, stage string) {
 func (p *Plan) leaveHook(in Input, member state.Member) {
 	live := in.Live[member.ID]
 	c := Change{ID: member.ID, Version: member.Version, UID: live.UID}
-	wanted := slices.ContainsFunc(in.Hooks, func(h Hook) bool { return h.Object.ID == member.ID })
+	at := slices.IndexFunc(in.Hooks, func(h Hook) bool { return h.Object.ID == member.ID })
+	wanted := at >= 0
+	owner, _, _ := OwnerFor(in.Owned, member.ID, live.Meta, in.Ledger)
 	switch {
 	case p.runs(member.ID):
+		return
+	case wanted && in.Hooks[at].Succeeded && owner == Ours && live.State == Present:
+		// It ended well, and the run that saw it ended before it deleted it.
+		h := in.Hooks[at]
+		p.sweep(h, h.Stages[len(h.Stages)-1], member, live)
 		return
 	case live.State == Absent || live.NoKind:
 		c.Action, c.Reason = Forget, ReasonGone

@@ -106,7 +106,7 @@ func Make(in Input) Plan {
 	}
 	uids := in.wantedUIDs()
 	for _, member := range in.Owned.Members {
-		if member.Hook {
+		if member.Hook && in.Left != LeftRemoved {
 			p.leaveHook(in, member)
 			continue
 		}

@@ -237,7 +237,9 @@ const (
 func (c Change) stage() stage {
 	switch c.Action {
 	case Prune:
-		return stagePrune
+		if !c.IsHook() {
+			return stagePrune
+		}
 	case HandOver, Keep, Forget:
 		return stageNote
 	case Create, Update, Adopt, Replace, Report, Defer, Run, Await, Fence:

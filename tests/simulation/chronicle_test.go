@@ -28,6 +28,8 @@ type chronicle struct {
 	inventories map[string]state.Inventory
 	// gaveUp are the revisions that runs went back from, by app.
 	gaveUp map[string]string
+	// started are the hooks that were made, by what they ran for.
+	started map[string]time.Time
 	// damaged: somebody else than a run changed the store.
 	damaged bool
 
@@ -64,6 +66,7 @@ func (c chronicle) clone(w *world) chronicle {
 	c.canaries, c.plans, c.inventories = maps.Clone(c.canaries), maps.Clone(c.plans), maps.Clone(c.inventories)
 	c.last = map[object.ID]*process{}
 	c.gaveUp = map[string]string{}
+	c.started = map[string]time.Time{}
 	c.ended, c.counts = 0, counts{}
 	return c
 }

@@ -46,6 +46,7 @@ func (c *chronicle) done(m *message, err error) {
 	c.neverAbsent(m)
 	c.neverOverwritten(m)
 	c.notTriedAgain(m)
+	c.hooksInTurn(m)
 	if m.object != nil {
 		m.from.effective++
 		c.last[m.object.id] = m.from
@@ -95,9 +96,9 @@ func (r request) fits(c plan.Change) bool {
 	switch r.verb {
 	case "apply":
 		creates := r.at == (apply.Target{})
-		return creates && (c.Action == plan.Create || c.Action == plan.Replace) || !creates && (c.Action == plan.Update || c.Action == plan.Adopt)
+		return creates && (c.Action == plan.Create || c.Action == plan.Replace || c.Action == plan.Run) || !creates && (c.Action == plan.Update || c.Action == plan.Adopt)
 	case "delete":
-		return c.Action == plan.Prune || c.Action == plan.Replace
+		return c.Action == plan.Prune || c.Action == plan.Replace || c.IsHook()
 	}
 	return false
 }
@@ -231,7 +232,7 @@ func (c *chronicle) replaces(m *message) bool {
 	for _, h := range c.heads {
 		for _, app := range h.Apps {
 			if h.by == m.from && slices.ContainsFunc(c.planOf(app.Plan).Changes, func(change plan.Change) bool {
-				return change.ID == m.object.id && change.Action == plan.Replace
+				return change.ID == m.object.id && (change.Action == plan.Replace || change.IsHook())
 			}) {
 				return true
 			}
@@ -284,7 +285,9 @@ func (c *chronicle) revisions(by *process, old, now state.Head) {
 		}
 		if done[name] && !app.Left { // by.wants may be of an attempt before, whose configuration named it
 			for _, o := range c.holdsOf(by, now, name) {
-				wanted[o.ID] = o
+				if stays(o) {
+					wanted[o.ID] = o
+				}
 			}
 		}
 	}

@@ -112,6 +112,16 @@ func configMapIn(namespace, name, value string) object.Object {
 
 func configMap(name, value string) object.Object { return configMapIn("shop", name, value) }
 
+// hook gives a ConfigMap that is a hook of Argo CD.
+func hook(name, value, stage, policy string) object.Object {
+	return configMap(name, value).WithMetadata(nil, map[string]string{hookStage: stage, hookPolicy: policy})
+}
+
+const hookStage, hookPolicy = "argocd.argoproj.io/hook", "argocd.argoproj.io/hook-delete-policy"
+
+// stays says whether the object is there once everything is done.
+func stays(o object.Object) bool { return o.Annotation(hookPolicy) == "" }
+
 // fixed gives a ConfigMap with a field that cannot be changed, which lets itself be
 // replaced.
 func fixed(name, value string) object.Object {

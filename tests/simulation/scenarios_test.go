@@ -169,6 +169,14 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		// The one before is at work for a while, so that runs end between it and the sync, and while it runs.
+		name: "hooks", before: []string{"r1"}, ref: "r2", then: "r2", wait: waits(), reacts: readies,
+		repo: repository{
+			"r1": web(hook("one", "1", "PreSync", ""), configMap("two", "1"), configMap("old", "1")),
+			"r2": web(hook("one", "2", "PreSync", ""), configMap("two", "2"), configMap("new", "1"), hook("after", "2", "PostSync", "HookSucceeded")),
+		},
+	},
+	{
 		name: "hand-over", before: []string{"r1"}, ref: "r2", then: "r2", apps: []string{"a", "b"},
 		repo: repository{
 			"r1": {"a": {configMap("one", "1"), configMap("x", "1")}, "b": {configMap("two", "1")}},

@@ -54,7 +54,7 @@ func newWorld(t *testing.T, s scenario, seed uint64) *world {
 	w.server.refuses = s.refuses
 	w.network = network{begun: time.Now(), choose: plain{}, watch: w, wake: make(chan struct{}, 1)}
 	w.somebody = &process{world: w, name: "somebody"}
-	w.chronicle.world, w.last, w.gaveUp = w, map[object.ID]*process{}, map[string]string{}
+	w.chronicle.world, w.last, w.gaveUp, w.started = w, map[object.ID]*process{}, map[string]string{}, map[string]time.Time{}
 	return w
 }
 
@@ -184,6 +184,9 @@ func (w *world) wanted(ref string) map[object.ID]object.Object {
 	wanted := map[object.ID]object.Object{}
 	for app, objects := range w.repo[ref] {
 		for _, o := range objects {
+			if !stays(o) {
+				continue
+			}
 			wanted[o.ID] = o.WithMetadata(
 				map[string]string{object.LabelLedger: label, object.LabelApp: app},
 				map[string]string{object.AnnotationID: o.ID.Mark()},
