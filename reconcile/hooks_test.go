@@ -116,8 +116,8 @@ func TestRunTakesHooksUpAndNeverStartsOneTwice(t *testing.T) {
 	}
 	web.configMap("settings", "two")
 	report = w.sync(reconcile.ExitPartial)
-	if jobs := web.jobs(t); web.get(t, "settings") != "one" || len(jobs) != 2 {
-		t.Fatalf("Jobs %v, want a new hook before the change\n%s", jobs, show(report))
+	if jobs := web.jobs(t); web.get(t, "settings") != "one" || len(jobs) != 1 || jobs[before] != "" {
+		t.Fatalf("Jobs %v, want a new hook before the change, and the old one gone\n%s", jobs, show(report))
 	}
 }
 
