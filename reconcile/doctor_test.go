@@ -82,6 +82,7 @@ func TestDoctorFinds(t *testing.T) {
 	web := newApp(t, "web")
 	web.configMap("one", "1")
 	web.deployment("front", "one")
+	web.hook("alarm", "name: alarm", "argocd.argoproj.io/hook: SyncFail")
 	w := newWorld(t, web)
 	w.attend()
 	w.sync(0)
@@ -146,6 +147,7 @@ func TestDoctorFinds(t *testing.T) {
 		{"no logs", nil, waiting(deny("get Pod/log in "+ns, "list Event in "+ns)), "permissions evidence: warning", reconcile.ErrDenied, "Event (list in " + ns + "), Pod/log (get in " + ns + "): without it, the record"},
 		{"a named object that may not be watched", nil, waiting(deny("watch Namespace (kube-system)")), "permissions health checks: warning", reconcile.ErrDenied, "Namespace kube-system (watch): without"},
 		{"no rights that nobody needs", nil, deny("watch Deployment.apps", "watch Deployment.apps in "+ns, "get Pod/log in "+ns), "", nil, ""},
+		{"no permission for hooks", nil, deny("delete Job.batch in "+ns, "watch Job.batch in "+ns, "watch Job.batch"), "permissions Job.batch: failed", reconcile.ErrDenied, "delete, watch in " + ns},
 		{"no answer about permissions", nil, func(job *reconcile.Job) {
 			job.Cluster = unfriendly{repairable: job.Cluster.(repairable), review: apply.ErrUnanswered}
 		}, "witness permissions: failed, permissions objects: failed", apply.ErrUnanswered, ""},

@@ -44,7 +44,7 @@ func (r *runner) revertTo(ctx context.Context, l *ledger, a *app, apps []*app, t
 		Run: r.job.Ledger.Run(), Since: r.job.Now().UTC(), Set: &to,
 	}
 	back := *a
-	back.fixed, back.results, back.found, back.reverted = &to, nil, nil, quarantine
+	back.fixed, back.results, back.found, back.ended, back.reverted = &to, nil, nil, nil, quarantine
 	back.owned = narrow(a, l, r.job.Ledger.TTL(), apps)
 	back.stay()
 	if err := r.planBack(ctx, l, &back, apps); err != nil {
@@ -90,6 +90,7 @@ func (r *runner) revertTo(ctx context.Context, l *ledger, a *app, apps []*app, t
 		}
 	}
 	options.Pruning = func(ctx context.Context) string { return r.find(ctx, l, &back) }
+	options.HooksEnded = r.hooksEnded(l, &back)
 	options.Healthy = func(ctx context.Context, ids []object.ID) map[object.ID]apply.Unhealthy {
 		return r.heal(ctx, l, &back, ids)
 	}
@@ -143,6 +144,7 @@ func (a *app) wentBack(back *app, result apply.Result) {
 	live := maps.Clone(a.live)
 	maps.Copy(live, back.live)
 	a.owned, a.live, a.want, a.digest, a.digests, a.optional = back.owned, live, back.want, back.digest, back.digests, back.optional
+	a.hooks, a.ended = back.hooks, back.ended
 	a.fixed, a.asIs, a.restored, a.inputs, a.rest = back.fixed, back.asIs, back.restored, back.inputs, back.rest
 	a.reverted, a.prior.Quarantine = back.reverted, back.reverted
 	a.undone = "now as it was in the kept set"

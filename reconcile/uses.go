@@ -49,6 +49,14 @@ func usesOf(apps []*app) map[place]use {
 			u.names = append(u.names, id.Name)
 			uses[at] = u
 		}
+		for _, h := range a.hooks {
+			// Hooks are deleted and made anew, and their end is watched for.
+			id := h.Object.ID
+			at := place{id.GroupKind(), id.Namespace}
+			u := uses[at]
+			u.pruned, u.watched, u.names = true, true, append(u.names, id.Name)
+			uses[at] = u
+		}
 	}
 	return uses
 }
