@@ -76,7 +76,9 @@ func StartNodes(ctx context.Context, dir string, options NodesOptions) (_ *Nodes
 		}
 		return errors.Join(isReady(ctx, cluster), isScheduled(ctx, cluster))
 	}
-	kwok, err := startProcess(ctx, dir, "kwok", nil, []string{
+	// Its workers fill one map of types at once, now and then, which ends it; one at a time they hardly do.
+	oneByOne := []string{"GOMAXPROCS=1"}
+	kwok, err := startProcess(ctx, dir, "kwok", oneByOne, []string{
 		program, "--kubeconfig=" + kubeconfig, "--config=" + config, "--manage-all-nodes",
 		"--node-ip=127.0.0.1", "--node-port=" + strconv.Itoa(port), "--server-address=127.0.0.1:" + strconv.Itoa(port),
 		"--tls-cert-file=" + cluster.file("tls.crt"), "--tls-private-key-file=" + cluster.file("tls.key"),
