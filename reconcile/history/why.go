@@ -193,7 +193,9 @@ func wrote(c state.Change) bool {
 	switch apply.Verdict(c.Outcome) {
 	case apply.Created, apply.Changed, apply.Adopted, apply.Replaced, apply.Pruned, apply.HandedOver, apply.Forgotten:
 		return true
-	case apply.Fenced, apply.Kept, apply.Reported, apply.Deferred, apply.Failed, apply.Moved,
+	case apply.Ran, apply.Pending:
+		return c.Action == string(plan.Run) // else it only waited for what a run before made
+	case apply.Spared, apply.Fenced, apply.Kept, apply.Reported, apply.Deferred, apply.Failed, apply.Moved,
 		apply.TakenFirst, apply.Unknown, apply.Unsent, apply.Held:
 	}
 	return strings.HasPrefix(c.Outcome, "detach") || c.Action == "detach"
