@@ -28,8 +28,10 @@ type chronicle struct {
 	inventories map[string]state.Inventory
 	// gaveUp are the revisions that runs went back from, by app.
 	gaveUp map[string]string
-	// started are the hooks that were made, by what they ran for.
-	started map[string]time.Time
+	// started are the hooks that were made for startedFor, a desired set, by object and
+	// stage.
+	startedFor string
+	started    map[string]time.Time
 	// damaged: somebody else than a run changed the store.
 	damaged bool
 

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile/plan"
@@ -18,8 +19,9 @@ func (c *chronicle) runsHook(m *message) bool {
 	return false
 }
 
-// hooksInTurn: no hook is made twice for what an app wants, and nothing else of an
-// app is written before its PreSync hooks have ended for what it wants.
+// hooksInTurn: no hook is made twice for what an app wants, unless it wanted something
+// else meanwhile, and nothing else of an app is written before its PreSync hooks have
+// ended for what it wants.
 func (c *chronicle) hooksInTurn(m *message) {
 	if m.object == nil || m.object.verb != "apply" || m.from == c.somebody {
 		return
@@ -29,7 +31,12 @@ func (c *chronicle) hooksInTurn(m *message) {
 		if made == nil || !made.isNew() {
 			return
 		}
-		key := m.object.id.Mark() + " " + made.leaves["metadata.annotations."+plan.AnnotationHook].(string)
+		set, stage, _ := strings.Cut(made.leaves["metadata.annotations."+plan.AnnotationHook].(string), " ")
+		if set != c.startedFor {
+			c.startedFor = set
+			clear(c.started)
+		}
+		key := m.object.id.Mark() + " " + stage
 		if at, before := c.started[key]; before && m.sent.After(at) {
 			c.violate("hooks in turn: %s, and it ran for that before", m)
 		}
