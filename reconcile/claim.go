@@ -17,6 +17,8 @@ type committed struct {
 	app             string
 	plan, inventory state.Ref
 	approved        bool
+	// hooks names the set that the plan is for; empty when it is for none.
+	hooks string
 }
 
 // claim commits the plans and the widened inventories in one write of the head,
@@ -71,7 +73,7 @@ func (r *runner) commitment(ctx context.Context, name string, p plan.Plan, inven
 	if err != nil {
 		return committed{}, fmt.Errorf("encode plan of %s: %w", name, err)
 	}
-	c := committed{app: name, approved: p.Approved}
+	c := committed{app: name, approved: p.Approved, hooks: hookKeyOf(p.SetDigest)}
 	if c.plan, err = r.job.Ledger.Put(ctx, "plan-"+name, r.redact(data)); err != nil {
 		return committed{}, err
 	}
@@ -89,6 +91,9 @@ func (r *runner) edit(l *ledger, commits []committed) func(*state.Head) {
 			a.Plan, a.Inventory = &c.plan, &c.inventory
 			if c.approved {
 				a.Approval = nil // it holds once
+			}
+			if a.Hooks != nil && c.hooks != "" && a.Hooks.Key != c.hooks {
+				a.Hooks = nil // those of another set; should that come back, they run again
 			}
 			head.Apps[c.app] = a
 		}

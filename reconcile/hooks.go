@@ -11,7 +11,9 @@ import (
 )
 
 // hookKey names what the app wants, so that no hook is started twice for it.
-func (a *app) hookKey() string { return a.digest[:min(16, len(a.digest))] }
+func (a *app) hookKey() string { return hookKeyOf(a.digest) }
+
+func hookKeyOf(setDigest string) string { return setDigest[:min(16, len(setDigest))] }
 
 // nameHooks gives the hooks that were given only the beginning of a name the rest
 // of it: it follows from what the app wants, so that the inventory can hold the

@@ -285,7 +285,7 @@ func (c *chronicle) revisions(by *process, old, now state.Head) {
 		}
 		if done[name] && !app.Left { // by.wants may be of an attempt before, whose configuration named it
 			for _, o := range c.holdsOf(by, now, name) {
-				if stays(o) {
+				if !isHook(o) {
 					wanted[o.ID] = o
 				}
 			}
@@ -403,7 +403,7 @@ func (c *chronicle) differences(ref string) []string {
 	}
 	label := c.label()
 	for id, o := range c.server.objects {
-		if owner, _, _ := plan.OwnerOf(id, o.meta(), label); owner == plan.Ours && !has(wanted, id) {
+		if owner, _, _ := plan.OwnerOf(id, o.meta(), label); owner == plan.Ours && !has(wanted, id) && !c.repo.hooks()[id] {
 			all = append(all, id.String()+" is ours and not wanted")
 		}
 	}

@@ -119,8 +119,23 @@ func hook(name, value, stage, policy string) object.Object {
 
 const hookStage, hookPolicy = "argocd.argoproj.io/hook", "argocd.argoproj.io/hook-delete-policy"
 
-// stays says whether the object is there once everything is done.
-func stays(o object.Object) bool { return o.Annotation(hookPolicy) == "" }
+// isHook says whether the object is made anew now and then, not kept as it should be.
+func isHook(o object.Object) bool { return o.Annotation(hookStage) != "" }
+
+// hooks gives the hooks of all revisions that stay when they have ended.
+func (r repository) hooks() map[object.ID]bool {
+	ids := map[object.ID]bool{}
+	for _, apps := range r {
+		for _, objects := range apps {
+			for _, o := range objects {
+				if isHook(o) && o.Annotation(hookPolicy) == "" {
+					ids[o.ID] = true
+				}
+			}
+		}
+	}
+	return ids
+}
 
 // fixed gives a ConfigMap with a field that cannot be changed, which lets itself be
 // replaced.

@@ -184,7 +184,7 @@ func (w *world) wanted(ref string) map[object.ID]object.Object {
 	wanted := map[object.ID]object.Object{}
 	for app, objects := range w.repo[ref] {
 		for _, o := range objects {
-			if !stays(o) {
+			if isHook(o) {
 				continue
 			}
 			wanted[o.ID] = o.WithMetadata(
