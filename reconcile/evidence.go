@@ -200,7 +200,11 @@ func hider(a *app) func(string) string {
 			values = append(values, value, base64.StdEncoding.EncodeToString([]byte(value)))
 		}
 	}
-	for _, o := range a.want.Objects() {
+	objects := slices.Clone(a.want.Objects())
+	for _, h := range a.hooks {
+		objects = append(objects, h.Object)
+	}
+	for _, o := range objects {
 		if !o.IsSecret() {
 			continue
 		}

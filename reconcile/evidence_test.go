@@ -29,14 +29,15 @@ func (l logging) Log(_ context.Context, _, pod, container string, previous bool,
 // The record of an unhealthy app says why, in few words and without a Secret's.
 func TestRunGathersEvidence(t *testing.T) {
 	t.Parallel()
-	const canary, second = "canary-of-a-password", "canary-on-a-second-line"
+	const canary, second, third = "canary-of-a-password", "canary-on-a-second-line", "canary-of-a-hook"
 	web := newApp(t, "web")
 	web.app.Wait = reconcile.Wait{All: true, Timeout: time.Minute}
 	web.deployment("front", "bad")
 	web.files["key.yaml"] = fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: key, namespace: %s}\nstringData: {password: %q, pem: \"%s\\n%s\\n\"}\n", web.app.Namespace, canary, "first", second)
+	web.files["hook.yaml"] = fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: hook, namespace: %s, annotations: {argocd.argoproj.io/hook: SyncFail}}\nstringData: {password: %q}\n", web.app.Namespace, third)
 	w := newWorld(t, web)
 	job := w.open()
-	job.Watcher = logging{job.Watcher, "cannot log in with " + canary + " " + strings.Repeat("x", 600) + "\n  " + second + "\n"}
+	job.Watcher = logging{job.Watcher, "cannot log in with " + canary + " " + strings.Repeat("x", 600) + "\n  " + second + " " + third + "\n"}
 	ns := "/api/v1/namespaces/" + web.app.Namespace
 	whenWaiting(&job, func(string) {
 		ctx := context.WithoutCancel(t.Context())
@@ -69,7 +70,7 @@ func TestRunGathersEvidence(t *testing.T) {
 		t.Errorf("conditions, want the one of the Deployment:\n%s", text)
 	case len(found.Events) != 1 || found.Events[0].Message != "back-off, the password is ***" || found.Events[0].Count != 7:
 		t.Errorf("events, want that of the pod:\n%s", text)
-	case len(found.Logs) != 1 || found.Logs[0].Pod != "front-1" || len(found.Logs[0].Lines) != 50 || !strings.HasPrefix(found.Logs[0].Lines[48], "cannot log in with *** xxx") || found.Logs[0].Lines[49] != "  ***":
+	case len(found.Logs) != 1 || found.Logs[0].Pod != "front-1" || len(found.Logs[0].Lines) != 50 || !strings.HasPrefix(found.Logs[0].Lines[48], "cannot log in with *** xxx") || found.Logs[0].Lines[49] != "  *** ***":
 		t.Errorf("logs, want the last 50 lines of the container that runs:\n%s", text)
 	}
 	for _, line := range found.Logs[0].Lines {
@@ -77,7 +78,7 @@ func TestRunGathersEvidence(t *testing.T) {
 			t.Errorf("a line of %d bytes, want it shortened", len(line))
 		}
 	}
-	w.mustNotHold(canary, second)
+	w.mustNotHold(canary, second, third)
 	if head := w.head().Apps["web"]; head.Health != state.Unhealthy {
 		t.Errorf("head: %q, want %q", head.Health, state.Unhealthy)
 	}

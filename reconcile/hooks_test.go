@@ -3,11 +3,13 @@ package reconcile_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tidemark.dev/tidemark/reconcile"
+	"tidemark.dev/tidemark/reconcile/apply"
 	"tidemark.dev/tidemark/state"
 )
 
@@ -145,5 +147,31 @@ func TestRunStopsWhenAHookFails(t *testing.T) {
 	w.sync(reconcile.ExitOK)
 	if web.get(t, "settings") != "two" {
 		t.Error("the sync did not follow its hook")
+	}
+}
+
+func TestRightsReachHooks(t *testing.T) {
+	t.Parallel()
+	base, web := hooked(t)
+	base.makeNamespace(t)
+	web.app.Rules.KeepAll = true
+	web.hook("before", "name: before", "argocd.argoproj.io/hook: PreSync")
+	web.files["reader.yaml"] = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {generateName: reader-, annotations: {argocd.argoproj.io/hook: PreSync}}\n" +
+		"rules: [{apiGroups: [''], resources: [limitranges], verbs: [get]}]\n"
+	w := newWorld(t, base, web)
+	rights, err := reconcile.RightsOf(t.Context(), w.open(), reconcile.Unopened{}, func() []apply.Permission { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for resource, verbs := range map[string]string{"jobs": "create delete get list patch watch", "clusterroles": "create delete get list patch watch", "limitranges": "get"} {
+		var got []string
+		for _, rule := range rights.Rules {
+			if slices.Contains(rule.Resources, resource) && len(rule.Names) == 0 {
+				got = append(got, rule.Verbs...)
+			}
+		}
+		if slices.Sort(got); strings.Join(got, " ") != verbs {
+			t.Errorf("%s: %q, want %q\n%+v", resource, got, verbs, rights.Rules)
+		}
 	}
 }

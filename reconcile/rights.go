@@ -86,6 +86,9 @@ func RightsOf(ctx context.Context, job Job, unopened Unopened, beside func() []a
 		for _, o := range a.want.Objects() {
 			g.passOn(o)
 		}
+		for _, h := range a.hooks {
+			g.passOn(h.Object)
+		}
 	}
 	if len(g.unknown) > 0 {
 		slices.Sort(g.unknown)

@@ -54,7 +54,11 @@ func usesOf(apps []*app) map[place]use {
 			id := h.Object.ID
 			at := place{id.GroupKind(), id.Namespace}
 			u := uses[at]
-			u.pruned, u.watched, u.names = true, true, append(u.names, id.Name)
+			name := id.Name
+			if h.Prefix != "" {
+				name = "" // another one for each set: any
+			}
+			u.pruned, u.watched, u.names = true, true, append(u.names, name)
 			uses[at] = u
 		}
 	}
