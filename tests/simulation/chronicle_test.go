@@ -28,10 +28,10 @@ type chronicle struct {
 	inventories map[string]state.Inventory
 	// gaveUp are the revisions that runs went back from, by app.
 	gaveUp map[string]string
-	// started are the hooks that were made for startedFor, a desired set, by object and
-	// stage.
-	startedFor string
-	started    map[string]time.Time
+	// wantedSet is the digest of the set that the newest plan is for, and started are
+	// the hooks that were made for it, by object and stage.
+	wantedSet string
+	started   map[string]time.Time
 	// damaged: somebody else than a run changed the store.
 	damaged bool
 
@@ -96,6 +96,7 @@ func (c *chronicle) wrote(by *process, name string, data []byte, err error) {
 		c.revisions(by, c.heads[len(c.heads)-1].Head, head)
 	}
 	c.heads = append(c.heads, version{Head: head, by: by, sent: c.delivering.sent, at: time.Now()})
+	c.wantsSet(head)
 	if c.canaries == nil {
 		c.plant(head)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/tidemark/reconcile/plan"
 	"tidemark.dev/tidemark/render/object"
+	"tidemark.dev/tidemark/state"
 )
 
 // runsHook says whether a message is about a hook of the revision that its run wants.
@@ -32,9 +33,8 @@ func (c *chronicle) hooksInTurn(m *message) {
 			return
 		}
 		set, stage, _ := strings.Cut(made.leaves["metadata.annotations."+plan.AnnotationHook].(string), " ")
-		if set != c.startedFor {
-			c.startedFor = set
-			clear(c.started)
+		if !strings.HasPrefix(c.wantedSet, set) {
+			return // of one that died before another set was wanted
 		}
 		key := m.object.id.Mark() + " " + stage
 		if at, before := c.started[key]; before && m.sent.After(at) {
@@ -52,6 +52,17 @@ func (c *chronicle) hooksInTurn(m *message) {
 			if live == nil || live.leaves["data.key"] != flatten(o.Content())["data.key"] || live.leaves["metadata.annotations.ready"] != live.leaves["data.key"] {
 				c.violate("hooks in turn: %s, and the hook %s has not ended", m, o.ID)
 			}
+		}
+	}
+}
+
+// wantsSet notes which set the plans of a head are for. With another one, hooks start
+// anew.
+func (c *chronicle) wantsSet(head state.Head) {
+	for _, app := range head.Apps {
+		if set := c.planOf(app.Plan).SetDigest; set != "" && set != c.wantedSet {
+			c.wantedSet = set
+			clear(c.started)
 		}
 	}
 }

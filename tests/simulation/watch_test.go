@@ -21,9 +21,11 @@ const glance = 4137 * time.Millisecond
 // Watch is reconcile.Watcher's. Each glance is a message of its own, which may be
 // lost, so that runs die, pause and lose their lease while they wait.
 func (c *client) Watch(ctx context.Context, of health.Scope, tell func(health.Sight)) error {
+	c.mu.Lock()
+	c.waits = true
+	c.mu.Unlock()
 	for {
 		seen, err := ask(ctx, c, read("watch "+of.Kind.String()), func(s *server) (health.Sight, error) {
-			c.waits = true
 			sight := health.Sight{Anew: true}
 			for id, o := range s.objects {
 				if id.GroupKind() == of.Kind && (of.Label == "" || o.meta().Labels[of.Label] == of.Value) && (of.Name == "" || id.Name == of.Name) {
