@@ -209,6 +209,27 @@ var mutants = []mutant{
 		tests:     []string{planning, simulation},
 	},
 	{
+		safeguard: "what wants an approval waits for it",
+		file:      "reconcile/consent.go",
+		old:       "		return \"the plan \" + a.plan.Hash + \" waits for approval\"\n",
+		new:       "		return \"\"\n",
+		tests:     []string{running, simulation},
+	},
+	{
+		safeguard: "an approval is for one plan",
+		file:      "reconcile/consent.go",
+		old:       "before != nil && before.PlanHash == hash {",
+		new:       "before != nil {",
+		tests:     []string{running, simulation},
+	},
+	{
+		safeguard: "an approval is used up by the write that commits its plan",
+		file:      "reconcile/claim.go",
+		old:       "				a.Approval = nil // it holds once\n",
+		new:       "",
+		tests:     []string{simulation},
+	},
+	{
 		safeguard: "protected kinds need an approval",
 		file:      "reconcile/plan/guards.go",
 		old:       "	p.guardProtected(in, pruned)\n",

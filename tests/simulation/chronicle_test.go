@@ -94,6 +94,7 @@ func (c *chronicle) wrote(by *process, name string, data []byte, err error) {
 	}
 	if len(c.heads) > 0 {
 		c.revisions(by, c.heads[len(c.heads)-1].Head, head)
+		c.approved(by, c.heads[len(c.heads)-1].Head, head)
 	}
 	c.heads = append(c.heads, version{Head: head, by: by, sent: c.delivering.sent, at: time.Now()})
 	c.wantsSet(head)

@@ -96,6 +96,9 @@ func (w *world) single(s scenario, policy *single) {
 func (w *world) clean(s scenario) {
 	ends := cmp.Or(s.ends, s.then)
 	for i := 1; ; i++ {
+		if s.agrees {
+			w.agree(i, s.then)
+		}
 		before := w.ground()
 		p := w.alone(fmt.Sprintf("clean%d", i), s.then, time.Minute)
 		if i == 3 || p.writes == 0 && reflect.DeepEqual(before, w.ground()) {

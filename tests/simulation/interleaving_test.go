@@ -99,6 +99,8 @@ func TestInterleavings(t *testing.T) {
 		{"one prunes, the other reverts", find(t, "add-and-remove"), "r2", "r3"},
 		{"both take over", find(t, "take-over"), "r3", "r3"},
 		{"one changes, the other reverts", find(t, "change"), "r2", "r1"},
+		{"both carry out what was approved", find(t, "approved"), "r2", "r2"},
+		{"one carries out what was approved, the other wants another plan", find(t, "approved"), "r2", "r3"},
 	}
 	if os.Getenv("TIDEMARK_SOAK") != "" {
 		for _, s := range scenarios {

@@ -24,9 +24,11 @@ type process struct {
 	begun time.Time
 	// forces: it is a person who takes the lease from a run that may be alive.
 	forces bool
-	ctx    context.Context //nolint:containedctx // The life of the process.
-	end    context.CancelCauseFunc
-	died   chan struct{}
+	// approves: it is a person who approves a plan.
+	approves bool
+	ctx      context.Context //nolint:containedctx // The life of the process.
+	end      context.CancelCauseFunc
+	died     chan struct{}
 
 	// What follows is guarded by the network's lock.
 	dead     bool

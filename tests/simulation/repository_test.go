@@ -43,7 +43,7 @@ func (p *process) configure(context.Context, *reconcile.Committed) (reconcile.Co
 		}
 		a := app{process: p, name: name}
 		config.Apps = append(config.Apps, reconcile.App{
-			Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{}, Wait: p.wait, AutoRollback: p.back,
+			Name: name, Namespace: "shop", Source: a, Renderer: a, Rules: plan.Rules{RequireApproval: p.strict}, Wait: p.wait, AutoRollback: p.back,
 		})
 	}
 	return config, nil

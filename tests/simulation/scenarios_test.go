@@ -23,6 +23,9 @@ type scenario struct {
 	// the ones that come after, and ends the one that the cluster ends at: then,
 	// when it is empty.
 	ref, then, ends string
+	// strict: from prepare on, every plan wants an approval. agrees: in the end a
+	// person approves whatever waits.
+	strict, agrees bool
 	// exit is the exit code of the clean runs in the end.
 	exit int
 	// unwitnessed: the cluster keeps no witness of the ledger.
@@ -177,6 +180,14 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "approval-waits", before: []string{"r1"}, ref: "r2", then: "r2", ends: "r1", strict: true, prepare: propose("r2"),
+		repo: approvable,
+	},
+	{
+		name: "approved", before: []string{"r1"}, ref: "r2", then: "r2", strict: true, agrees: true, prepare: proposeAndApprove("r2"),
+		repo: approvable,
+	},
+	{
 		name: "hand-over", before: []string{"r1"}, ref: "r2", then: "r2", apps: []string{"a", "b"},
 		repo: repository{
 			"r1": {"a": {configMap("one", "1"), configMap("x", "1")}, "b": {configMap("two", "1")}},
@@ -283,6 +294,13 @@ var scenarios = []scenario{
 			w.server.remove(configMap("two", "").ID)
 		},
 	},
+}
+
+// approvable is a repository whose changes, all of them, want an approval.
+var approvable = repository{
+	"r1": web(configMap("one", "1"), configMap("old", "1"), configMap("same", "1")),
+	"r2": web(configMap("one", "2"), configMap("new", "1"), secret("key", secretValue), configMap("same", "1")),
+	"r3": web(configMap("one", "3"), configMap("old", "1"), configMap("same", "1")),
 }
 
 // refuseBad is a webhook that does not like one value.

@@ -34,6 +34,7 @@ type world struct {
 	back         bool
 	asks         func(*reconcile.Job)
 	unwitnessed  bool
+	strict       bool // plans want an approval
 	reacts       func(*world, object.ID)
 
 	processes []*process
@@ -74,7 +75,7 @@ func before(t *testing.T, s scenario) past {
 		for i, ref := range s.before {
 			w.alone(fmt.Sprintf("before%d", i+1), ref, 0)
 		}
-		if s.prepare != nil {
+		if w.strict = s.strict; s.prepare != nil {
 			s.prepare(w)
 		}
 		w.judge("before")
@@ -104,6 +105,7 @@ func (w *world) blobs() map[string][]byte {
 // after gives a world with that past.
 func (p past) after(t *testing.T, seed uint64) *world {
 	w := newWorld(t, p.scenario, seed)
+	w.strict = p.scenario.strict
 	time.Sleep(p.at)
 	for name, data := range p.blobs {
 		if _, err := w.store.Create(context.Background(), name, data); err != nil {
