@@ -18,6 +18,9 @@ func (r *runner) exactly(l *ledger, apps []*app) {
 	if made := r.job.Exactly.Lineage; made != "" && made != l.head.Lineage {
 		moved = append(moved, "it was made for another ledger")
 	}
+	if made := r.job.Exactly.Cluster; made != l.cluster {
+		moved = append(moved, "it was made for another cluster")
+	}
 	was := map[string]SavedApp{}
 	for _, a := range r.job.Exactly.Apps {
 		was[a.Name] = a
@@ -75,6 +78,9 @@ func departs(was SavedApp, a *app) string {
 		from := ""
 		if was.Revision != nil {
 			from = was.Revision.Commit
+		}
+		if from == a.revision.Commit {
+			return "its configuration changed, or what renders it"
 		}
 		return fmt.Sprintf("what it is rendered from is not that of %.10s any more, but of %.10s", from, a.revision.Commit)
 	case was.Plan.SetDigest != a.plan.SetDigest:

@@ -82,6 +82,23 @@ func TestSavedPlanAsAWhole(t *testing.T) {
 	w.exactly(other, reconcile.ExitRefused)
 }
 
+// The first plan of a ledger, all creates, would fit any empty cluster.
+func TestSavedPlanNamesItsCluster(t *testing.T) {
+	t.Parallel()
+	app := newApp(t, "app")
+	app.configMap("one", "x")
+	w := newWorld(t, app)
+	saved := w.saved()
+	saved.Cluster = "another"
+	report := w.exactly(saved, reconcile.ExitRefused)
+	if got := report.Record.Apps[0].Refusals; len(got) != 1 || !strings.Contains(got[0].Message, "it was made for another cluster") {
+		t.Errorf("refused: %+v, want a word about the cluster", got)
+	}
+	if app.get(t, "one") != "" {
+		t.Error("the plan was carried out")
+	}
+}
+
 // The cluster moves: the plan is stale, and says where.
 func TestSavedPlanOfAnotherCluster(t *testing.T) {
 	t.Parallel()

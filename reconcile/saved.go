@@ -22,7 +22,10 @@ type Saved struct {
 	Format int `json:"format"`
 	// Lineage is that of the ledger it was made for; empty when that had no run
 	// yet.
-	Lineage string    `json:"lineage,omitempty"`
+	Lineage string `json:"lineage,omitempty"`
+	// Cluster is the UID of the kube-system namespace of the cluster that was looked
+	// at.
+	Cluster string    `json:"cluster,omitempty"`
 	Tool    string    `json:"tool"`
 	Made    time.Time `json:"made"`
 	// Offline: the cluster was not looked at, so that the plan can be shown and not
@@ -94,7 +97,7 @@ func (s Saved) Hashes() map[string]string {
 // saved gives the plans of the run as they are kept.
 func (r *runner) saved(l *ledger, apps []*app) Saved {
 	saved := r.saving()
-	saved.Warnings = r.report.Record.Warnings
+	saved.Cluster, saved.Warnings = l.cluster, r.report.Record.Warnings
 	if l.head.Seq > 0 {
 		saved.Lineage = l.head.Lineage
 	}
