@@ -159,7 +159,11 @@ func (m *comment) change(c plan.Change) {
 		return
 	}
 	mark, _ := sign(c.Action)
-	title := fmt.Sprintf("%s %s (%s)", code(mark), markdown(c.ID.String()), markdown(because(c.Action, c.Reason)))
+	why := because(c.Action, c.Reason)
+	if c.IsHook() {
+		why = c.Hook + " hook, " + why
+	}
+	title := fmt.Sprintf("%s %s (%s)", code(mark), markdown(c.ID.String()), markdown(why))
 	page := &page{}
 	for _, d := range c.Diff {
 		fields(page, d)

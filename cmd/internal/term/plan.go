@@ -282,7 +282,7 @@ func summary(changes []plan.Change, unchanged int) string {
 	}
 	text := counted(
 		count{n[plan.Create], "to create"}, count{n[plan.Update], "to change"}, count{n[plan.Adopt], "to adopt"},
-		count{n[plan.Replace], "to replace"}, count{n[plan.Prune], "to prune"}, count{n[plan.Run], "hooks to run"}, count{n[plan.Await], "hooks to wait for"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
+		count{n[plan.Replace], "to replace"}, count{n[plan.Prune], "to prune"}, count{n[plan.Run], "to run"}, count{n[plan.Await], "to wait for"}, count{n[plan.HandOver], "to hand over"}, count{n[plan.Defer], "deferred"},
 		count{n[plan.Report], "drifted"}, count{n[plan.Keep], "kept"}, count{n[plan.Forget], "to forget"},
 	)
 	if text == "" {

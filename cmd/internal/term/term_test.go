@@ -60,6 +60,7 @@ func plans() []plan.Plan {
 	return []plan.Plan{{
 		App: "web", Engine: "kustomize", Hash: strings.Repeat("ab", 32), Unchanged: 40,
 		Changes: []plan.Change{
+			{ID: id("Job", "migrate"), Action: plan.Run, Hook: plan.PreSync, Reason: plan.ReasonDesired},
 			{ID: id("ConfigMap", "new"), Action: plan.Create, Reason: plan.ReasonNew},
 			{ID: id("Deployment", "web"), Action: plan.Update, Reason: plan.ReasonDrift, Losers: []string{"kubectl-edit: .spec.replicas"}, Diff: []plan.FieldDiff{
 				{Path: "spec.replicas", Old: int64(3), New: int64(2)},
