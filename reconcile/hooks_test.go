@@ -175,3 +175,35 @@ func TestRightsReachHooks(t *testing.T) {
 		}
 	}
 }
+
+func TestTwoAppsDoNotShareAHook(t *testing.T) {
+	t.Parallel()
+	base, web := hooked(t)
+	other := newApp(t, "other")
+	other.app.Namespace, other.app.DependsOn = base.app.Namespace, web.app.DependsOn
+	delete(other.files, "namespace.yaml")
+	other.configMap("others", "one")
+	web.hook("before", "name: before", "argocd.argoproj.io/hook: PreSync")
+	other.hook("before", "name: before", "argocd.argoproj.io/hook: PreSync")
+	w := newWorld(t, base, web, other)
+	report := w.sync(reconcile.ExitRefused)
+	for _, app := range report.Record.Apps[1:] {
+		if app.Verdict != state.Refused || !strings.Contains(app.Refusals[0].Message, "the hook Job.batch "+base.app.Namespace+"/before is wanted by the apps") {
+			t.Errorf("%s: %s %+v, want it refused", app.Name, app.Verdict, app.Refusals)
+		}
+	}
+	if jobs := web.jobs(t); len(jobs) != 0 {
+		t.Errorf("Jobs %v, want none", jobs)
+	}
+	delete(other.files, "before.yaml")
+	w.sync(reconcile.ExitPartial) // it waits for its Job, which nobody runs here
+	if jobs := web.jobs(t); len(jobs) != 1 || other.get(t, "others") != "one" {
+		t.Errorf("Jobs %v, want the one hook, and the other app applied\n%s", jobs, show(report))
+	}
+	// A member, though not rendered, keeps it to itself.
+	other.hook("before", "name: before", "argocd.argoproj.io/hook: PreSync")
+	report = w.sync(reconcile.ExitRefused)
+	if app := report.Record.Apps[2]; app.Verdict != state.Refused {
+		t.Errorf("other: %s %s, want it refused", app.Verdict, app.Message)
+	}
+}

@@ -68,3 +68,29 @@ func TestOffline(t *testing.T) {
 		t.Errorf("of the Secret: %+v, want one masked field", got["till"])
 	}
 }
+
+func TestOfflineTellsOfHooks(t *testing.T) {
+	t.Parallel()
+	app := newApp(t, "app")
+	app.makeNamespace(t)
+	delete(app.files, "namespace.yaml")
+	app.configMap("one", "x")
+	app.files["before.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: before, namespace: " + app.app.Namespace + ", annotations: {argocd.argoproj.io/hook: PreSync}}\n"
+	w := newWorld(t, app)
+	w.sync(0)
+	if got := w.offline(); len(got.Plans) != 0 && got.Plans[0].Acts() {
+		t.Errorf("nothing was pushed: %+v, want no changes", got.Plans)
+	}
+	app.configMap("one", "y")
+	report := w.offline()
+	if len(report.Plans) != 1 {
+		t.Fatalf("no plan: %s", show(report))
+	}
+	got := map[string]plan.Change{}
+	for _, c := range report.Plans[0].Changes {
+		got[c.ID.Name] = c
+	}
+	if len(got) != 2 || got["one"].Action != plan.Update || got["before"].Action != plan.Run || got["before"].Hook != plan.PreSync {
+		t.Errorf("the changes are %+v, want the hook before, and one changed", got)
+	}
+}

@@ -59,6 +59,9 @@ func gather(l *ledger, apps []*app) *wishes {
 		for _, wants := range a.want.Objects() {
 			w.wanters[wants.ID] = append(w.wanters[wants.ID], a)
 		}
+		for _, h := range a.hooks {
+			w.wanters[h.Object.ID] = append(w.wanters[h.Object.ID], a)
+		}
 		if !a.untouched {
 			continue
 		}

@@ -161,6 +161,10 @@ func (p *Plan) hook(in Input, h Hook, stage string) {
 	if did && !ran.Failed {
 		return
 	}
+	if other, twice := in.Others.Wants[id]; twice {
+		p.refuseObject(RefusedWantedTwice, id, "the hook %s is wanted by the apps %s and %s: an object belongs to one app", id, in.App, other)
+		return
+	}
 	c := Change{ID: id, Version: h.Object.Version, Hook: stage, Wave: h.Wave, Origin: state.Created, Action: Run, Reason: ReasonDesired}
 	c.DeleteSucceeded, c.DeleteFailed = h.Succeeded, h.Failed
 	owner, _, mark := OwnerFor(in.Owned, id, live.Meta, in.Ledger)
