@@ -74,6 +74,9 @@ type app struct {
 	// inspect
 	live plan.Live
 
+	// descent is how the wanted revision came after the one applied last.
+	descent plan.Descent
+
 	// decide
 	// consents are the approvals that commits speak, which were looked for up to
 	// the commit looked; approved is what let the plan pass. stale: the approval in

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -21,38 +22,85 @@ type Chronicler interface {
 // trailer is how a commit's message approves a plan.
 var trailer = regexp.MustCompile(`(?mi)^Tidemark-Approve:[ \t]*([0-9a-f]{8,64})[ \t]*$`)
 
-// hearCommits learns which commits the wanted revisions bring: those that approve
-// a plan of an app which wants approval, and those that a plan tells of. It asks
-// the repository once for each commit.
-func (r *runner) hearCommits(ctx context.Context, apps []*app) {
-	type span struct{ repo, from, to string }
-	asked := map[span]*source.Log{}
+// hearCommits learns which commits the wanted revisions bring: whether they come
+// after what was applied last, those that approve a plan of an app which wants
+// approval, and those that a plan tells of. It asks the repository once for each
+// commit, while the run goes on; what it gives waits for the answers.
+func (r *runner) hearCommits(ctx context.Context, apps []*app) (heard func()) {
+	asking := map[span][]*app{}
 	for _, a := range apps {
-		chronicler, able := a.Source.(Chronicler)
-		if !able || !r.job.Commits && !a.Rules.RequireApproval || a.err != nil || a.untouched || a.revision.Commit == "" {
-			continue
-		}
-		before := ""
-		if a.prior.Revision != nil {
-			before = a.prior.Revision.Commit
-		}
-		heard := !a.Rules.RequireApproval || a.prior.Proposal != nil && a.prior.Proposal.Looked == a.revision.Commit
-		if before == a.revision.Commit || heard && !r.job.Commits {
-			continue
-		}
-		at := span{a.revision.Repo, before, a.revision.Commit}
-		if _, known := asked[at]; !known {
-			log, err := chronicler.Log(ctx, before, a.revision)
-			if asked[at] = &log; err != nil {
-				asked[at] = nil
-				r.warn(fmt.Sprintf("%s: it is not known which commits come: %s", a.Name, err))
-			}
-		}
-		if a.log = asked[at]; a.log != nil && a.Rules.RequireApproval {
-			a.looked = a.revision.Commit
-			a.consents = consents(*a.log)
+		if at, wants := r.toHear(a); wants {
+			asking[at] = append(asking[at], a)
 		}
 	}
+	if len(asking) == 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for at, askers := range asking {
+			log, err := askers[0].Source.(Chronicler).Log(ctx, at.from, askers[0].revision)
+			for _, a := range askers {
+				r.hearLog(a, at, log, err)
+			}
+		}
+	}()
+	return func() { <-done }
+}
+
+// span is the way from one commit of a repository to another; from is empty where
+// nothing was applied before.
+type span struct{ repo, from, to string }
+
+// toHear gives the way that the app comes, and whether to ask about it.
+func (r *runner) toHear(a *app) (at span, wants bool) {
+	_, able := a.Source.(Chronicler)
+	if !able || a.err != nil || a.untouched || a.fixed != nil || a.revision.Commit == "" {
+		return at, false
+	}
+	at = span{repo: a.revision.Repo, to: a.revision.Commit}
+	if a.prior.Revision != nil {
+		at.from = a.prior.Revision.Commit
+	}
+	approves := a.Rules.RequireApproval && (a.prior.Proposal == nil || a.prior.Proposal.Looked != at.to)
+	return at, at.from != at.to && (r.job.Commits || approves || a.comesFrom(at))
+}
+
+// comesFrom says whether a way begins where the app was: in the same repository.
+func (a *app) comesFrom(at span) bool {
+	return at.from != "" && a.prior.Revision.Repo == at.repo
+}
+
+// hearLog takes in what a repository said of the way that an app comes.
+func (r *runner) hearLog(a *app, at span, log source.Log, err error) {
+	if a.comesFrom(at) {
+		a.descent = descent(at, log, err)
+	}
+	if err != nil {
+		if r.job.Commits || a.Rules.RequireApproval {
+			r.warn(fmt.Sprintf("%s: it is not known which commits come: %s", a.Name, err))
+		}
+		return
+	}
+	if r.job.Commits || a.Rules.RequireApproval {
+		a.log = &log
+	}
+	if a.Rules.RequireApproval {
+		a.looked, a.consents = a.revision.Commit, consents(log)
+	}
+}
+
+func descent(at span, log source.Log, err error) plan.Descent {
+	switch {
+	case err != nil:
+		return plan.Descent{Unknown: err.Error()}
+	case log.Descends:
+		return plan.Descent{}
+	case len(log.Commits) == 0:
+		return plan.Descent{Unknown: cmp.Or(log.Note, "the repository does not say")}
+	}
+	return plan.Descent{Rewound: fmt.Sprintf("rewound: %.10s does not come after %.10s, which was applied last: %s", at.to, at.from, log.Note)}
 }
 
 // consents gives the approvals that commits speak, newest first.

@@ -14,7 +14,7 @@ import (
 // Log makes a repo a reconcile.Chronicler.
 func (a *repo) Log(context.Context, string, source.Revision) (source.Log, error) {
 	a.logs++
-	return a.log, nil
+	return a.log, a.logErr
 }
 
 // approving is an app whose plans all need approval.

@@ -125,7 +125,7 @@ func (r *runner) input(l *ledger, a *app, o plan.Others, coming map[object.Group
 		Hooks: a.hooks, HookKey: a.hookKey(), Hooked: a.prior.Hooks,
 		Want: a.want, SetDigest: a.digest, Digests: a.digests, CreateOnly: a.optional,
 		Owned: a.owned, Live: a.live, Rules: rules, NewCluster: a.prior.NewCluster,
-		Others: o, Coming: coming, Self: self, Approved: approved,
+		Others: o, Coming: coming, Self: self, Approved: approved, Descent: a.descent,
 	}
 }
 

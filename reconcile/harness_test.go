@@ -78,8 +78,9 @@ type repo struct {
 	tracks  bool
 	fetches int
 	// log is what the wanted commit brings, and logs how often that was asked.
-	log  source.Log
-	logs int
+	log    source.Log
+	logErr error
+	logs   int
 
 	varying          map[object.ID][]string
 	nondeterministic string

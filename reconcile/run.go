@@ -100,13 +100,13 @@ func (r *runner) prepare(ctx context.Context, ledger *ledger) ([]*app, error) {
 	if err := r.learn(ctx, ledger, apps); err != nil { // what only a run needs in which anything moved
 		return apps, err
 	}
-	r.render(ctx, ledger, apps)  // what should exist, where anything moved
-	r.inspect(ctx, ledger, apps) // a closer look at what is suspect or new
-	if ctx.Err() != nil {
+	r.render(ctx, ledger, apps)       // what should exist, where anything moved
+	heard := r.hearCommits(ctx, apps) // which commits come, and which plans they approve, meanwhile
+	r.inspect(ctx, ledger, apps)      // a closer look at what is suspect or new
+	if heard(); ctx.Err() != nil {
 		return apps, context.Cause(ctx) // what was not seen in time must not be planned on
 	}
-	r.hearCommits(ctx, apps) // which plans the repository approves
-	r.decide(ledger, apps)   // the plans
+	r.decide(ledger, apps) // the plans
 	return apps, nil
 }
 

@@ -27,6 +27,8 @@ const (
 	RefusedNoSurvivor = "no-survivor"
 	// RefusedInhabited: a namespace would be pruned that wanted objects are in.
 	RefusedInhabited = "inhabited"
+	// RefusedRewind: the revision is not known to descend from the one applied last.
+	RefusedRewind = "rewind"
 	// RefusedImmutable: a field cannot be changed, and nobody opted in to replace
 	// the object.
 	RefusedImmutable = "immutable"
@@ -66,6 +68,7 @@ func (p *Plan) guard(in Input) {
 	p.guardProtected(in, pruned)
 	p.guardInhabited(in, pruned)
 	p.guardReplaced(in)
+	p.guardRewind(in)
 	asked := in.Rules.RequireApproval && p.Acts()
 	p.NeedsApproval = asked && !in.Approved[p.Hash]
 	if in.Approved[p.Hash] {

@@ -49,6 +49,8 @@ type Input struct {
 	Coming map[object.GroupKind]bool
 	// Self are the objects that this run itself runs from.
 	Self map[object.ID]bool
+	// Descent tells how the wanted revision came after the one applied last.
+	Descent Descent
 	// Approved are plan hashes that may pass guards that ask for approval.
 	Approved map[string]bool
 

@@ -19,6 +19,9 @@ type Rules struct {
 	KeepAll bool
 	// RequireApproval: nothing is carried out that nobody approved.
 	RequireApproval bool
+	// RefuseRewind: a revision that is not known to descend from the one before needs
+	// an approval; otherwise the plan warns of one that does not.
+	RefuseRewind bool
 	// Propagation of deletes: background (also when empty), foreground, orphan.
 	Propagation string
 }

@@ -52,8 +52,13 @@ func (r *Remote) log(ctx context.Context, from, to plumbing.Hash) (source.Log, e
 			return source.Log{Note: "the server gives no history without files (uploadpack.allowFilter)"}, nil
 		}
 	}
-	a := ask{wants: []plumbing.Hash{wanted(r.known, to)}, depth: farthest, log: true}
+	a := ask{wants: []plumbing.Hash{wanted(r.known, to)}, depth: farthest, log: true, have: from}
 	got, err := r.server.fetch(ctx, r.known, a, newBudget(r.options.Limits))
+	if err == nil && !got.has(to) {
+		// What comes before the earlier one does not come; then it is no way forward, and seldom.
+		a.have = plumbing.ZeroHash
+		got, err = r.server.fetch(ctx, r.known, a, newBudget(r.options.Limits))
+	}
 	if isRefused(err) {
 		return source.Log{Note: "the server refuses to give the history alone: " + err.Error()}, nil
 	}
@@ -69,14 +74,14 @@ func between(ctx context.Context, got objects, from, to plumbing.Hash) (source.L
 	if err != nil {
 		return source.Log{}, err
 	}
-	log := source.Log{Descends: reached[from] != nil}
+	log := source.Log{Descends: comesBy(reached, from)}
 	var old map[plumbing.Hash]*object.Commit
 	switch {
 	case from.IsZero():
 		log.Note = "nothing was applied before"
 		reached = map[plumbing.Hash]*object.Commit{to: reached[to]}
 	case log.Descends:
-		if old, err = ancestors(ctx, got, from); err != nil {
+		if old, err = ancestors(ctx, got, from); err != nil && !errors.Is(err, ErrRefNotFound) { // it need not come
 			return source.Log{}, err
 		}
 	default:
@@ -127,6 +132,20 @@ func ancestors(ctx context.Context, got objects, start plumbing.Hash) (map[plumb
 		generation = parents
 	}
 	return found, nil
+}
+
+// comesBy says whether a commit, which need not have come itself, is among others or
+// before one of them.
+func comesBy(reached map[plumbing.Hash]*object.Commit, at plumbing.Hash) bool {
+	if at.IsZero() || reached[at] != nil {
+		return !at.IsZero()
+	}
+	for _, commit := range reached {
+		if slices.Contains(commit.ParentHashes, at) {
+			return true
+		}
+	}
+	return false
 }
 
 // told gives of a commit what people are shown.

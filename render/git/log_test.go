@@ -44,6 +44,21 @@ func TestLog(t *testing.T) {
 			t.Errorf("%s: no commit: no error", name)
 		}
 	}
+	// A commit that a force push took away.
+	runGit(t, repo, "checkout", "--quiet", "-b", "gone", first)
+	gone := commit(t, repo, map[string]string{"gone.yaml": "g: 1\n"})
+	runGit(t, repo, "checkout", "--quiet", "-")
+	runGit(t, repo, "branch", "--quiet", "-D", "gone")
+	runGit(t, repo, "reflog", "expire", "--expire=now", "--all")
+	for _, prune := range []bool{false, true} {
+		if prune {
+			runGit(t, repo, "gc", "--quiet", "--prune=now")
+		}
+		log, err := newRemote(t, git.Options{URL: web}).Log(t.Context(), gone, last)
+		if err != nil || log.Descends || len(log.Commits) != 1 || !strings.Contains(log.Note, "is not among") {
+			t.Errorf("from a commit that is gone (%v): got %+v, %v, want one commit and why", prune, log, err)
+		}
+	}
 	log, err := newRemote(t, git.Options{URL: poor}).Log(t.Context(), first, last)
 	if err != nil || len(log.Commits) != 0 || !strings.Contains(log.Note, "allowFilter") {
 		t.Errorf("a server without filters: got %+v, %v, want no commits and why", log, err)

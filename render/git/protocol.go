@@ -47,6 +47,8 @@ type ask struct {
 	all bool
 	// log leaves out everything but the commits, if the server can do that.
 	log bool
+	// have is a commit whose history need not come.
+	have plumbing.Hash
 	// levels leaves out the directories of a bare commit below so many levels,
 	// the first of which is its root; with 0 none.
 	levels int
@@ -170,6 +172,12 @@ func request(known *advert, a ask, limits Limits) (*packp.UploadPackRequest, []b
 	var message bytes.Buffer
 	if err := req.UploadRequest.Encode(&message); err != nil {
 		return nil, nil, err
+	}
+	if !a.have.IsZero() {
+		req.Haves = []plumbing.Hash{a.have}
+		if err := req.UploadHaves.Encode(&message, false); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := pktline.NewEncoder(&message).EncodeString("done\n"); err != nil {
 		return nil, nil, err

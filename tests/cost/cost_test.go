@@ -121,9 +121,9 @@ func TestOneOfFiftyApps(t *testing.T) {
 			if most := trees/2 + 3*int64(len(own)); fetch.Way != "partial" || fetch.Note != "" || got.git > most {
 				t.Errorf("fetched %d bytes by %+v, want at most %d: half the trees' %d and three times the app's own %d", got.git, fetch, most, trees, len(own))
 			}
-			// The look-up, the trees on the way to the apps, and what is in the one that changed.
-			if got.Cost.GitRequests != 3 {
-				t.Errorf("%d requests to the git server, want 3", got.Cost.GitRequests)
+			// The look-up, the trees on the way to the apps, what is in the one that changed, and the commits since.
+			if got.Cost.GitRequests != 4 {
+				t.Errorf("%d requests to the git server, want 4", got.Cost.GitRequests)
 			}
 			t.Logf("fetched %d bytes in %d requests; all trees are %d, the app's own file %d", got.git, got.Cost.GitRequests, trees, len(own))
 			if whole := int64(count * 8 * 4000); first.git > whole/2 {

@@ -64,6 +64,16 @@ func branch(ts *testscript.TestScript, args []string) {
 	publish(ts, args[0])
 }
 
+// reset: DIR COMMIT
+func reset(ts *testscript.TestScript, args []string) {
+	want(ts, args, 2, 2, "reset DIR COMMIT")
+	ctx, cancel := within()
+	defer cancel()
+	_, err := repo(ts, args[0]).Git(ctx, "reset", "--quiet", "--hard", args[1])
+	ts.Check(err)
+	publish(ts, args[0])
+}
+
 // tag: DIR NAME [MESSAGE]
 func tag(ts *testscript.TestScript, args []string) {
 	want(ts, args, 2, 3, "tag DIR NAME [MESSAGE]")

@@ -113,6 +113,7 @@ func TestScripts(t *testing.T) {
 			"replace":  positive(replace),
 			"loglines": positive(loglines),
 			"commit":   positive(commit),
+			"reset":    positive(reset),
 			"branch":   positive(branch),
 			"tag":      positive(tag),
 			"git":      positive(git),

@@ -74,7 +74,7 @@ func rulesOf(p config.Policy) plan.Rules {
 	mode, kinds := p.Drift.Modes()
 	return plan.Rules{
 		Adopt: p.Adopt, RefuseConflicts: p.Conflicts == "refuse", Drift: mode, Kinds: kinds, Replace: p.Immutable == "replace",
-		KeepAll: !*p.Prune, RequireApproval: p.Approval == "required", Propagation: p.Propagation,
+		KeepAll: !*p.Prune, RequireApproval: p.Approval == "required", RefuseRewind: p.Rewind == "refuse", Propagation: p.Propagation,
 	}
 }
 

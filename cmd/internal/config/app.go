@@ -108,6 +108,11 @@ type Policy struct {
 	// somebody approved the plan, by tidemark approve, by sync --confirm, or by a
 	// commit with the line "Tidemark-Approve: HASH" in its message. Default none.
 	Approval string `json:"approval,omitempty" oneof:"none required"`
+	// Rewind: a revision that does not descend from the one that was applied last, as
+	// after a force push or a reset of the branch, is applied with a warning in the
+	// record (allow), or waits until somebody approved the plan (refuse; so does one
+	// of which the git server cannot tell). Default allow.
+	Rewind string `json:"rewind,omitempty" oneof:"allow refuse"`
 	// Prune deletes objects that left the set. Default true.
 	Prune *bool `json:"prune,omitempty"`
 	// Propagation of deletes. Default background.
@@ -153,6 +158,7 @@ func (a App) withDefaults(d Defaults) App {
 	a.IgnoreDifferences = slices.Concat(a.IgnoreDifferences, d.IgnoreDifferences)
 	a.Immutable = or(a.Immutable, d.Immutable, "refuse")
 	a.Approval = or(a.Approval, d.Approval, "none")
+	a.Rewind = or(a.Rewind, d.Rewind, "allow")
 	a.Prune = or(a.Prune, d.Prune, new(true))
 	a.Propagation = or(a.Propagation, d.Propagation, "background")
 	a.Suspend = or(a.Suspend, d.Suspend, new(false))
